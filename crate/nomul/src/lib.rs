@@ -1,0 +1,23 @@
+//! nomul runs language models without multiplying: weights are sign planes with power-of-two scales, so a layer is
+//! shifts, table look-ups and additions.
+//!
+//! This crate is the core: `no_std` with `alloc`, no I/O, no clock, no globals. Read it in this order: [`config`] (the
+//! shape of a model), [`scale`] and [`plane`] (how weights are written down), [`weights`] (what the forward pass asks
+//! for).
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+#[doc(hidden)]
+pub use alloc::format;
+
+pub mod config;
+mod error;
+pub mod plane;
+pub mod scale;
+pub mod weights;
+
+pub use config::ModelConfig;
+pub use error::{Code, Error, Result};
