@@ -1,0 +1,50 @@
+// The nomul command as WASI modules, and the runner that the tests run them with.
+
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { rustTargets } from "./setup.mjs";
+import { isScript, main, run, say } from "./shared/command.mjs";
+import { atomically } from "./shared/download.mjs";
+import { root, target, wasiModule, wasmtimeRunner } from "./shared/folders.mjs";
+
+/** The instruction sets that the modules are built for: plain SIMD runs everywhere, relaxed SIMD is faster where it is known. */
+export const WASI_BUILDS = {
+  simd: "-C target-feature=+simd128",
+  relaxed: "-C target-feature=+simd128,+relaxed-simd",
+};
+
+/** The environment in which cargo compiles for `build` and runs what it made under wasmtime, seeing the repository. */
+export const wasiEnvironment = (build) => ({
+  CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS: WASI_BUILDS[build],
+  CARGO_TARGET_WASM32_WASIP1_RUNNER: `${wasmtimeRunner} --dir ${root}::${root}`,
+});
+
+/** The runner. It is no member of the workspace, so only what needs it pays for compiling a compiler. */
+export async function buildWasmtimeRunner() {
+  say("- building the wasmtime runner (some minutes, once)");
+  const manifest = join(root, "tests", "engines", "wasmtime", "Cargo.toml");
+  await run("cargo", ["build", "--release", "--quiet", "--manifest-path", manifest, "--target-dir", join(target, "wasmtime")]);
+}
+
+/** One module, put where `wasiModule(build)` says. */
+export async function buildWasi(build) {
+  say(`- building the command for WASI (${build})`);
+  const words = ["build", "--quiet", "--profile", "wasm", "-p", "nomul-cli", "--target", "wasm32-wasip1"];
+  await run("cargo", words, { env: wasiEnvironment(build) });
+  const made = join(target, "wasm32-wasip1", "wasm", "nomul.wasm");
+  await atomically(wasiModule(build), (temporary) => copyFile(made, temporary));
+  return wasiModule(build);
+}
+
+const HELP = `
+usage: npm run build:wasi
+
+Builds the nomul command for wasm32-wasip1, once with SIMD and once with relaxed SIMD, and prints the two files.
+`;
+
+if (isScript(import.meta.url)) {
+  await main({ help: HELP }, async () => {
+    await rustTargets();
+    for (const build of Object.keys(WASI_BUILDS)) process.stdout.write(`${await buildWasi(build)}\n`);
+  });
+}

@@ -1,0 +1,46 @@
+// npm run check: formatting, lints and types of every language here.
+
+import { setup } from "./setup.mjs";
+import { isScript, main } from "./shared/command.mjs";
+import { check } from "./shared/suite.mjs";
+
+const RUNNER = ["--manifest-path", "tests/engines/wasmtime/Cargo.toml"];
+
+/** Every check: what the user reads, the program and its words. The types of web/ need the package's bindings to be built. */
+const CHECKS = [
+  ["rustfmt", "cargo", ["fmt", "--all", "--check"]],
+  ["rustfmt, the wasmtime runner", "cargo", ["fmt", "--check", ...RUNNER]],
+  ["clippy", "cargo", ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]],
+  ["prettier", "npx", ["prettier", "--check", "--log-level", "warn", "."]],
+  ["eslint", "npx", ["eslint", "."]],
+  ["types", "npm", ["run", "--silent", "check", "--workspaces", "--if-present"]],
+];
+
+/** Runs all of them and answers with { passed, failed }. */
+export async function checkAll() {
+  const sum = { passed: 0, failed: 0 };
+  for (const [title, command, words] of CHECKS) {
+    process.stdout.write(`- ${title}\n`);
+    const { passed, failed } = await check(command, words);
+    sum.passed += passed;
+    sum.failed += failed;
+  }
+  return sum;
+}
+
+const HELP = `
+usage: npm run check
+
+Checks formatting (rustfmt, prettier), lints (clippy, eslint) and types (tsc, svelte-check). npm run format mends the first.
+`;
+
+if (isScript(import.meta.url)) {
+  await main({ help: HELP }, async () => {
+    await setup();
+    const { buildPackage } = await import("./build.mjs");
+    await buildPackage();
+    const { passed, failed } = await checkAll();
+    process.stdout.write(`${passed} passed, ${failed} failed\n`);
+    if (failed > 0) process.exitCode = 1;
+  });
+}

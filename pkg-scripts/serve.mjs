@@ -1,0 +1,104 @@
+// A static server for the page and for models: types, ranges, entity tags. The library `send` does what HTTP asks.
+
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { resolve } from "node:path";
+import { Failure, isScript, main, say } from "./shared/command.mjs";
+import { dist } from "./shared/folders.mjs";
+
+/** What a page must be served with to share memory between its threads. */
+const ISOLATION = {
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+};
+
+/**
+ * Serves the folder `root` at `/` and the folders of `models`, an object from a name to a folder, at `/NAME/`.
+ *
+ * `port` 0 takes any free one. `isolated` adds the headers that allow threads. Answers with the address, the server
+ * and `close()`, which ends open connections too.
+ */
+export async function serve({ root, port = 0, host = "127.0.0.1", models = {}, isolated = false }) {
+  // Loaded late: npm start needs this module's options before the npm packages are there.
+  const { default: send } = await import("send");
+  const server = createServer((request, response) => {
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.writeHead(405, { allow: "GET, HEAD" }).end();
+      return;
+    }
+    if (isolated) for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value);
+    const path = request.url.split("?", 1)[0];
+    const [, name, rest] = path.match(/^\/([^/]*)(\/.*)$/) ?? [];
+    const mounted = Object.hasOwn(models, name);
+    send(request, mounted ? rest : path, { root: mounted ? models[name] : root, dotfiles: "deny", cacheControl: false })
+      .on("headers", (answer) => answer.setHeader("cache-control", "no-cache"))
+      .on("error", (error) => response.writeHead(error.status ?? 500, { "content-type": "text/plain" }).end(`${error.message}\n`))
+      .pipe(response);
+  });
+  server.listen(port, host);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    throw new Failure(`cannot listen on ${host}:${port}: ${error.code === "EADDRINUSE" ? "the port is taken" : error.message}`);
+  }
+  const close = async () => {
+    server.close();
+    server.closeAllConnections();
+    await once(server, "close");
+  };
+  return { server, close, url: `http://${host.includes(":") ? `[${host}]` : host}:${server.address().port}/` };
+}
+
+/** The options of `npm start` and of this script. */
+export const SERVE_OPTIONS = {
+  model: { type: "string" },
+  port: { type: "string" },
+  host: { type: "string", default: "127.0.0.1" },
+  isolated: { type: "boolean", default: false },
+};
+
+/** What those options are for, in `--help`. */
+export const SERVE_HELP = `
+  --port N         the port (default: 8080 or the next free one; 0: any)
+  --host NAME      the address to listen on (default: 127.0.0.1)
+  --isolated       sends the headers that let a page use threads (COOP and COEP)
+`.slice(1);
+
+const USUAL_PORTS = [8080, 8081, 8082, 8083, 8084, 8085, 8086, 8087, 0];
+
+/** Serves as `values`, parsed from SERVE_OPTIONS, say, until Ctrl-C; prints the address and answers with it. */
+export async function serveUntilInterrupted(root, model, { port, host, isolated }) {
+  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) < 65536)) {
+    throw new Failure(`--port ${port}: not a port number`);
+  }
+  const options = { root, host, models: model === undefined ? {} : { model }, isolated };
+  const ports = port === undefined ? USUAL_PORTS : [Number(port)];
+  let served;
+  for (const candidate of ports) {
+    try {
+      served = await serve({ ...options, port: candidate });
+      break;
+    } catch (error) {
+      if (candidate === ports.at(-1)) throw error;
+    }
+  }
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void served.close());
+  say("Ctrl-C ends the server.");
+  process.stdout.write(`${served.url}\n`);
+  return served.url;
+}
+
+const HELP = `
+usage: node pkg-scripts/serve.mjs [FOLDER] [--model FOLDER] [--port N] [--host NAME] [--isolated]
+
+Serves a folder (default: dist, the built page) and prints its address.
+
+  --model FOLDER   also serves this model folder at /model/
+${SERVE_HELP}  --help           this text
+`;
+
+if (isScript(import.meta.url)) {
+  await main({ help: HELP, options: SERVE_OPTIONS, positionals: true }, ({ values, positionals }) =>
+    serveUntilInterrupted(resolve(positionals[0] ?? dist), values.model && resolve(values.model), values),
+  );
+}

@@ -1,0 +1,108 @@
+// Sets up what is missing, from nothing but Node and Rust: npm packages, Rust targets, the binding generator, a browser
+// for the tests, and the native command. Only Node's own modules are imported: on a first run there are no others.
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Failure, answer, isScript, main, onPath, run, say } from "./shared/command.mjs";
+import { findChromium } from "./shared/browser.mjs";
+import { cache, cargoTool, nomul, root } from "./shared/folders.mjs";
+import { step } from "./shared/step.mjs";
+
+const TARGETS = ["wasm32-unknown-unknown", "wasm32-wasip1"];
+
+/** The lowest Node that the packages take, from package.json: two numbers. */
+function checkNode() {
+  const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const [major, minor] = engines.node.match(/\d+/g).map(Number);
+  const [haveMajor, haveMinor] = process.versions.node.split(".").map(Number);
+  if (haveMajor < major || (haveMajor === major && haveMinor < minor)) {
+    throw new Failure(`Node ${major}.${minor} or newer is needed, this is ${process.versions.node}: https://nodejs.org`);
+  }
+}
+
+function checkRust() {
+  if (!onPath("cargo") || !onPath("rustc")) {
+    throw new Failure("Rust is needed (cargo and rustc are not on PATH): install it from https://rustup.rs");
+  }
+  // The first call may fetch the toolchain that rust-toolchain.toml names.
+  if (answer("cargo", ["--version"]) === undefined) throw new Failure("cargo --version fails: reinstall Rust from https://rustup.rs");
+}
+
+async function npmPackages() {
+  const inputs = ["package.json", "package-lock.json", "web/lib/package.json", "web/app/package.json"];
+  const installed = join(root, "node_modules", ".package-lock.json");
+  await step({ name: "npm", title: "installing the npm packages", inputs, outputs: [installed] }, () =>
+    run("npm", ["ci", "--no-audit", "--no-fund"]),
+  );
+}
+
+/** Adds the Rust targets that are missing. */
+export async function rustTargets() {
+  const library = (target) => answer("rustc", ["--print", "target-libdir", "--target", target]) ?? "";
+  const missing = TARGETS.filter((target) => !existsSync(library(target)));
+  if (missing.length === 0) return;
+  const wanted = missing.join(" ");
+  if (!onPath("rustup")) throw new Failure(`rustup is needed to add the Rust targets ${wanted}: https://rustup.rs`);
+  say(`- adding the Rust targets ${wanted}`);
+  await run("rustup", ["target", "add", ...missing]);
+}
+
+/** The version of a crate in Cargo.lock. */
+export function lockedVersion(crate) {
+  const lock = readFileSync(join(root, "Cargo.lock"), "utf8");
+  const version = lock.match(new RegExp(`^name = "${crate}"\\nversion = "([^"]+)"`, "m"))?.[1];
+  if (!version) throw new Failure(`Cargo.lock: no crate ${crate}`);
+  return version;
+}
+
+/** The binding generator has to be of the very version of the crate: the two share a private format. */
+async function bindgen() {
+  const version = lockedVersion("wasm-bindgen");
+  const tool = cargoTool("wasm-bindgen");
+  if (existsSync(tool) && answer(tool, ["--version"]) === `wasm-bindgen ${version}`) return;
+  say(`- building wasm-bindgen ${version} (about two minutes, once)`);
+  const words = ["--version", `=${version}`, "--locked", "--force", "--root", join(cache, "tools")];
+  await run("cargo", ["install", "wasm-bindgen-cli", ...words]);
+}
+
+async function browser() {
+  if (findChromium()) return;
+  const hint = "a Chromium for the tests: install chromium or google-chrome, or name one in NOMUL_CHROMIUM";
+  if (process.getuid?.() !== 0 || !onPath("apt-get")) throw new Failure(hint);
+  say("- installing Chromium for the tests");
+  const quiet = { env: { DEBIAN_FRONTEND: "noninteractive" } };
+  await run("apt-get", ["update", "-q"], quiet);
+  await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "chromium"], quiet);
+  if (!findChromium()) throw new Failure(hint);
+}
+
+/** Cargo knows best whether there is anything to build, and needs a fraction of a second to find out. */
+async function nativeCommand() {
+  if (!existsSync(nomul)) say("- building the nomul command");
+  await run("cargo", ["build", "--release", "--quiet", "-p", "nomul-cli"]);
+}
+
+/** Brings the machine to where everything builds; with `tests`, also to where everything can be tested. */
+export async function setup({ tests = false } = {}) {
+  checkNode();
+  checkRust();
+  await npmPackages();
+  await rustTargets();
+  await bindgen();
+  if (tests) await browser();
+  await nativeCommand();
+}
+
+const HELP = `
+usage: npm run setup -- [--tests]
+
+Sets up what is missing: npm packages, Rust targets, wasm-bindgen, the native nomul command.
+Whatever is there already is left alone.
+
+  --tests   also a Chromium for the tests (as root on Debian it is installed)
+  --help    this text
+`;
+
+if (isScript(import.meta.url)) {
+  await main({ help: HELP, options: { tests: { type: "boolean" } } }, ({ values }) => setup(values));
+}

@@ -1,0 +1,113 @@
+// npm test: everything that is checked, on every engine at hand.
+
+import { build } from "./build.mjs";
+import { WASI_BUILDS, buildWasi, buildWasmtimeRunner, wasiEnvironment } from "./build-wasi.mjs";
+import { checkAll } from "./check.mjs";
+import { model } from "./model.mjs";
+import { setup } from "./setup.mjs";
+import { Failure, isScript, main } from "./shared/command.mjs";
+import { findChromium } from "./shared/browser.mjs";
+import { nomul, wasiModule, wasmtimeRunner } from "./shared/folders.mjs";
+import { check, nodeTests } from "./shared/suite.mjs";
+
+/** The suites in the order that tells most in the least time. Each answers with { passed, failed }. */
+const SUITES = {
+  rust: {
+    title: "Rust, native",
+    run: () => check("cargo", ["test", "--workspace", "--release", "--quiet"], { counts: "cargo" }),
+  },
+  check: { title: "Formatting, lints and types", prepare: build, run: checkAll },
+  scripts: { title: "Scripts", run: () => nodeTests("pkg-scripts") },
+  wasm: {
+    title: "Rust, compiled to WebAssembly, under wasmtime",
+    prepare: buildWasmtimeRunner,
+    async run() {
+      const sum = { passed: 0, failed: 0 };
+      for (const build of Object.keys(WASI_BUILDS)) {
+        process.stdout.write(`- ${build}\n`);
+        const words = ["test", "-p", "nomul", "--release", "--quiet", "--target", "wasm32-wasip1"];
+        const { passed, failed } = await check("cargo", words, { counts: "cargo", env: wasiEnvironment(build) });
+        sum.passed += passed;
+        sum.failed += failed;
+      }
+      return sum;
+    },
+  },
+  package: { title: "The package, in Node", prepare: build, run: () => nodeTests("web/lib/test") },
+  engines: {
+    title: "The same tokens on every engine",
+    async prepare() {
+      await build();
+      await buildWasmtimeRunner();
+      for (const each of Object.keys(WASI_BUILDS)) await buildWasi(each);
+    },
+    run: async () => nodeTests("tests/engines", { env: await testEnvironment() }),
+  },
+  e2e: {
+    title: "The page and the package, in Chromium",
+    prepare: build,
+    run: async () => nodeTests("tests/e2e", { env: await testEnvironment() }),
+  },
+};
+
+/** What tests are told about things that this script made, so that they find them wherever they are. */
+async function testEnvironment() {
+  return {
+    NOMUL_COMMAND: nomul,
+    NOMUL_WASMTIME: wasmtimeRunner,
+    NOMUL_WASI_SIMD: wasiModule("simd"),
+    NOMUL_WASI_RELAXED: wasiModule("relaxed"),
+    NOMUL_MODEL: (await model()).folder,
+    NOMUL_CHROMIUM: findChromium(),
+  };
+}
+
+const HELP = `
+usage: npm test -- [SUITE]...
+
+Sets up what is missing and runs the named suites, or all of them:
+${Object.entries(SUITES)
+  .map(([name, { title }]) => `  ${name.padEnd(10)} ${title}`)
+  .join("\n")}
+
+The last line says how many tests passed and failed; the status is 1 if any failed.
+`;
+
+const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(0)} s`;
+
+if (isScript(import.meta.url)) {
+  await main({ help: HELP, positionals: true }, async ({ positionals }) => {
+    const unknown = positionals.find((name) => !Object.hasOwn(SUITES, name));
+    if (unknown) throw new Failure(`no suite ${unknown}; there are: ${Object.keys(SUITES).join(", ")}`);
+    const names = positionals.length > 0 ? positionals : Object.keys(SUITES);
+
+    const began = performance.now();
+    process.stdout.write("== Set-up\n");
+    await setup({ tests: true });
+    const results = [{ name: "set-up", time: seconds(began), passed: 0, failed: 0 }];
+    for (const name of names) {
+      const { title, prepare, run } = SUITES[name];
+      process.stdout.write(`\n== ${title}\n`);
+      const since = performance.now();
+      let sum;
+      try {
+        await prepare?.();
+        sum = await run();
+      } catch (error) {
+        // What cannot be built fails its own suite; the others still tell their part.
+        process.stdout.write(`error: ${error instanceof Failure ? error.message : error.stack}\n`);
+        sum = { passed: 0, failed: 1 };
+      }
+      results.push({ name, time: seconds(since), ...sum });
+    }
+
+    process.stdout.write(`\n== Together, in ${seconds(began)}\n`);
+    for (const { name, time, passed, failed } of results) {
+      process.stdout.write(`${name.padEnd(10)} ${String(passed).padStart(5)} passed ${String(failed).padStart(5)} failed  ${time}\n`);
+    }
+    const passed = results.reduce((sum, result) => sum + result.passed, 0);
+    const failed = results.reduce((sum, result) => sum + result.failed, 0);
+    process.stdout.write(`${passed} passed, ${failed} failed\n`);
+    if (failed > 0) process.exitCode = 1;
+  });
+}
