@@ -15,6 +15,7 @@ pub use alloc::format;
 
 pub mod config;
 mod error;
+pub mod kernel;
 pub mod plane;
 pub mod scale;
 pub mod weights;

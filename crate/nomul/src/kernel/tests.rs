@@ -1,0 +1,262 @@
+//! One harness: every back end equals the textbook, bit for bit.
+
+use alloc::{vec, vec::Vec};
+
+use super::*;
+use crate::{plane, scale::power};
+
+/// The whole product as its definition says, one number at a time. No layout, no vectors.
+pub(super) fn textbook(
+    signs: &dyn Fn(usize, usize, usize) -> bool,
+    column_scales: &dyn Fn(usize, usize) -> Scale,
+    row_scales: &dyn Fn(usize) -> Scale,
+    (rows, columns, planes): (usize, usize, usize),
+    precision: Precision,
+    x: &[f32],
+) -> Vec<f32> {
+    let shift = |x: f32, scale: Scale| {
+        let [a, b, c] = scale.patterns().map(|p| f32::from_bits(x.to_bits().wrapping_add((p as u32) << 16)));
+        (a + b) + c
+    };
+    let padded = columns.div_ceil(8) * 8;
+    let bounded: Vec<f32> = (0..padded)
+        .map(|k| {
+            let x = if k < columns { x[k] } else { 0.0 };
+            let size = x.to_bits() & 0x7fff_ffff;
+            f32::from_bits(size.clamp((127 - 50) << 23, (127 + 50) << 23) | x.to_bits() & 0x8000_0000)
+        })
+        .collect();
+    let scaled = |b: usize, k: usize| {
+        shift(bounded[k], if k < columns { column_scales(b, k) } else { Scale::ZERO })
+    };
+    let blocks = padded.div_ceil(64);
+    let groups = |block: usize| block * 16..((block + 1) * 16).min(padded / 4);
+    let mut units: Vec<i32> = (0..blocks)
+        .map(|block| {
+            let sizes = groups(block).flat_map(|g| (0..planes).map(move |b| (b, g))).map(|(b, g)| {
+                let s: [f32; 4] = core::array::from_fn(|c| scaled(b, 4 * g + c).abs());
+                (s[0] + s[2]) + (s[1] + s[3])
+            });
+            let largest = sizes.fold(0.0, f32::max);
+            (13 - ((largest.to_bits() >> 23) as i32 - 127)).min(50)
+        })
+        .collect();
+    let lookups = padded / 4 * planes;
+    let reach = 24 - lookups.next_power_of_two().trailing_zeros() as i32;
+    let lowest = *units.iter().min().unwrap();
+    units.iter_mut().for_each(|e| *e = (*e).min(lowest + reach));
+    let highest = *units.iter().max().unwrap();
+    (0..rows)
+        .map(|n| {
+            let (mut coarse, mut rest) = (0i64, 0i64);
+            for (block, &exponent) in units.iter().enumerate() {
+                for (b, g) in groups(block).flat_map(|g| (0..planes).map(move |b| (b, g))) {
+                    let sum: i32 = (0..4)
+                        .map(|c| {
+                            let fine = (scaled(b, 4 * g + c) as f64 * 2f64.powi(exponent)).round_ties_even() as i32;
+                            if 4 * g + c < columns && signs(b, n, 4 * g + c) { fine } else { -fine }
+                        })
+                        .sum();
+                    let (high, low) = match precision {
+                        Precision::Byte => (((sum + 64) >> 7).clamp(-128, 127), 0),
+                        Precision::Wide => ((sum + 128) >> 8, sum as i8 as i32),
+                    };
+                    coarse += (high as i64) << (highest - exponent);
+                    rest += (low as i64) << (highest - exponent);
+                }
+            }
+            let (high, low) = (i32::try_from(coarse).unwrap() as f32, i32::try_from(rest).unwrap() as f32);
+            let sum = match precision {
+                Precision::Byte => high * power(7 - highest),
+                Precision::Wide => low * power(-highest) + high * power(8 - highest),
+            };
+            if sum == 0.0 { 0.0 } else { shift(sum, row_scales(n)) }
+        })
+        .collect()
+}
+
+/// A small generator, so that a case is a seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    fn float(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}
+
+struct Case {
+    rows: usize,
+    columns: usize,
+    planes: Vec<Vec<u8>>,
+    column_scales: Vec<Vec<Scale>>,
+    row_scales: Vec<Scale>,
+}
+
+impl Case {
+    fn new(rows: usize, columns: usize, planes: usize, seed: u64) -> Case {
+        let mut random = Random(seed);
+        let mut bits: Vec<u64> = Vec::new();
+        bits.resize_with(planes * rows * columns / 64 + 1, || random.next());
+        let bit = |i: usize| bits[i / 64] >> (i % 64) & 1 == 1;
+        Case {
+            rows,
+            columns,
+            planes: (0..planes)
+                .map(|b| plane::pack(rows, columns, |r, c| bit((b * rows + r) * columns + c)))
+                .collect(),
+            column_scales: (0..planes)
+                .map(|b| (0..columns).map(|_| Scale::nearest((1.2 + random.float()) * power(-(b as i32)))).collect())
+                .collect(),
+            row_scales: (0..rows).map(|_| Scale::nearest(random.float())).collect(),
+        }
+    }
+
+    fn check(&self, precision: Precision, x: &[f32]) {
+        let planes: Vec<&[u8]> = self.planes.iter().map(Vec::as_slice).collect();
+        let columns = ColumnScales::new(planes.len(), self.columns, |b, k| self.column_scales[b][k]);
+        let rows = RowScales::new(self.rows, |n| self.row_scales[n]);
+        let matrix = Planes {
+            rows: self.rows,
+            columns: self.columns,
+            planes: &planes,
+            column_scales: &columns,
+            row_scales: &rows,
+            precision,
+        };
+        let tokens = x.len() / self.columns;
+        let expected: Vec<u32> = x
+            .chunks_exact(self.columns)
+            .flat_map(|x| {
+                textbook(
+                    &|b, n, k| plane::is_positive(&self.planes[b], self.columns, n, k),
+                    &|b, k| self.column_scales[b][k],
+                    &|n| self.row_scales[n],
+                    (self.rows, self.columns, planes.len()),
+                    precision,
+                    x,
+                )
+            })
+            .map(f32::to_bits)
+            .collect();
+        let mut scratch = Scratch::default();
+        for back_end in BACK_ENDS {
+            let mut y = vec![f32::NAN; tokens * self.rows];
+            product(back_end, matrix, x, tokens, &mut y, &mut scratch);
+            let y: Vec<u32> = y.into_iter().map(f32::to_bits).collect();
+            assert_eq!(
+                y,
+                expected,
+                "{} rows, {} columns, {} planes, {tokens} tokens, {precision:?}, {}",
+                self.rows,
+                self.columns,
+                planes.len(),
+                back_end.name()
+            );
+        }
+    }
+}
+
+fn activations(count: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random(seed);
+    (0..count).map(|_| random.float() * random.float() * 3.0).collect()
+}
+
+#[test]
+fn every_back_end_equals_the_textbook_at_every_length_and_plane_count() {
+    for columns in 1..=515 {
+        let planes = 1 + columns % MAX_PLANES;
+        let case = Case::new(1 + columns * 7 % 37, columns, planes, columns as u64);
+        let x = activations(columns, 99 + columns as u64);
+        case.check(if columns % 3 == 0 { Precision::Wide } else { Precision::Byte }, &x);
+    }
+}
+
+#[test]
+fn every_back_end_equals_the_textbook_at_every_row_count() {
+    for rows in 1..=515 {
+        let planes = 1 + rows % MAX_PLANES;
+        let case = Case::new(rows, 8 + rows % 5, planes, rows as u64);
+        let x = activations(case.columns, 7 + rows as u64);
+        case.check(if rows % 2 == 0 { Precision::Wide } else { Precision::Byte }, &x);
+    }
+}
+
+#[test]
+fn any_number_of_tokens_equals_one_after_the_other() {
+    for planes in 1..=MAX_PLANES {
+        for tokens in 1..=9 {
+            for precision in [Precision::Byte, Precision::Wide] {
+                let case = Case::new(33, 130, planes, planes as u64);
+                case.check(precision, &activations(tokens * 130, tokens as u64));
+            }
+        }
+    }
+}
+
+#[test]
+fn extremes_stay_in_range() {
+    let case = Case::new(40, 320, 8, 5);
+    let mut x = activations(320, 6);
+    for precision in [Precision::Byte, Precision::Wide] {
+        case.check(precision, &[0.0; 320]);
+        case.check(precision, &[f32::MAX; 320]);
+        case.check(precision, &[f32::MIN_POSITIVE; 320]);
+        x[7] = 1e30;
+        case.check(precision, &x);
+        x[7] = -1e-30;
+        x[100] = 3e5;
+        case.check(precision, &x);
+    }
+    let largest = Case {
+        column_scales: vec![vec![Scale::nearest(1e30); 320]; 8],
+        row_scales: vec![Scale::nearest(-1e30); 40],
+        ..Case::new(40, 320, 8, 5)
+    };
+    largest.check(Precision::Wide, &[1e30; 320]);
+    let smallest = Case {
+        column_scales: vec![vec![Scale::nearest(power(-40)); 320]; 8],
+        row_scales: vec![Scale::nearest(power(-40)); 40],
+        ..Case::new(40, 320, 8, 5)
+    };
+    smallest.check(Precision::Byte, &[1e-30; 320]);
+    smallest.check(Precision::Wide, &activations(320, 1));
+}
+
+#[test]
+fn the_integers_are_close_to_the_floats() {
+    let (rows, columns, planes) = (64, 576, 3);
+    let case = Case::new(rows, columns, planes, 11);
+    let x = activations(columns, 12);
+    let exact: Vec<f64> = (0..rows)
+        .map(|n| {
+            let sum: f64 = (0..planes)
+                .flat_map(|b| (0..columns).map(move |k| (b, k)))
+                .map(|(b, k)| {
+                    let sign = if plane::is_positive(&case.planes[b], columns, n, k) { 1.0 } else { -1.0 };
+                    sign * case.column_scales[b][k].value() as f64 * x[k] as f64
+                })
+                .sum();
+            sum * case.row_scales[n].value() as f64
+        })
+        .collect();
+    for (precision, bound) in [(Precision::Byte, 0.03), (Precision::Wide, 0.0005)] {
+        let y = textbook(
+            &|b, n, k| plane::is_positive(&case.planes[b], columns, n, k),
+            &|b, k| case.column_scales[b][k],
+            &|n| case.row_scales[n],
+            (rows, columns, planes),
+            precision,
+            &x,
+        );
+        let error: f64 = y.iter().zip(&exact).map(|(&y, e)| (y as f64 - e).powi(2)).sum();
+        let size: f64 = exact.iter().map(|e| e * e).sum();
+        assert!((error / size).sqrt() < bound, "{precision:?}: {}", (error / size).sqrt());
+    }
+}
