@@ -1,7 +1,7 @@
 // A static server for the page and for models: types, ranges, entity tags. The library `send` does what HTTP asks.
 
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { STATUS_CODES, createServer } from "node:http";
 import { resolve } from "node:path";
 import { Failure, isScript, main, say } from "./shared/command.mjs";
 import { dist } from "./shared/folders.mjs";
@@ -32,7 +32,7 @@ export async function serve({ root, port = 0, host = "127.0.0.1", models = {}, i
     const mounted = Object.hasOwn(models, name);
     send(request, mounted ? rest : path, { root: mounted ? models[name] : root, dotfiles: "deny", cacheControl: false })
       .on("headers", (answer) => answer.setHeader("cache-control", "no-cache"))
-      .on("error", (error) => response.writeHead(error.status ?? 500, { "content-type": "text/plain" }).end(`${error.message}\n`))
+      .on("error", ({ status = 500 }) => response.writeHead(status, { "content-type": "text/plain" }).end(`${STATUS_CODES[status]}\n`))
       .pipe(response);
   });
   server.listen(port, host);

@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { Failure, answer, isScript, main, onPath, run, say } from "./shared/command.mjs";
 import { findChromium } from "./shared/browser.mjs";
 import { cache, cargoTool, nomul, root } from "./shared/folders.mjs";
-import { step } from "./shared/step.mjs";
 
 const TARGETS = ["wasm32-unknown-unknown", "wasm32-wasip1"];
 
@@ -28,12 +27,21 @@ function checkRust() {
   if (answer("cargo", ["--version"]) === undefined) throw new Failure("cargo --version fails: reinstall Rust from https://rustup.rs");
 }
 
+/** Whether node_modules holds what package-lock.json asks for: npm keeps a lock file of its own in there. */
+function npmPackagesArePresent() {
+  const present = join(root, "node_modules", ".package-lock.json");
+  if (!existsSync(present)) return false;
+  const read = (path) => JSON.parse(readFileSync(path, "utf8")).packages;
+  const have = read(present);
+  return Object.entries(read(join(root, "package-lock.json")))
+    .filter(([path, { optional, devOptional }]) => path.startsWith("node_modules/") && !optional && !devOptional)
+    .every(([path, { version }]) => have[path] !== undefined && have[path].version === version);
+}
+
 async function npmPackages() {
-  const inputs = ["package.json", "package-lock.json", "web/lib/package.json", "web/app/package.json"];
-  const installed = join(root, "node_modules", ".package-lock.json");
-  await step({ name: "npm", title: "installing the npm packages", inputs, outputs: [installed] }, () =>
-    run("npm", ["ci", "--no-audit", "--no-fund"]),
-  );
+  if (npmPackagesArePresent()) return;
+  say("- installing the npm packages");
+  await run("npm", ["ci", "--no-audit", "--no-fund"]);
 }
 
 /** Adds the Rust targets that are missing. */

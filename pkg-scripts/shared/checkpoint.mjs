@@ -69,10 +69,12 @@ async function fromHub(repository) {
     throw new Failure(`hf:${repository}: no model*.safetensors in it`);
   }
   // The commit is part of the path, so a checkpoint that its authors changed is another checkpoint.
-  const folder = join(userCache(), "checkpoints", repository.replace("/", "--"), listing.sha ?? "main");
+  const commit = listing.sha;
+  if (!/^[0-9a-f]{40,64}$/.test(commit)) throw new Failure(`hf:${repository}: the hub names no commit`);
+  const folder = join(userCache(), "checkpoints", repository.replace("/", "--"), commit);
   say(`- getting ${repository} from ${hub}`);
   for (const { rfilename, size, lfs } of files) {
-    const url = `${hub}/${repository}/resolve/${listing.sha ?? "main"}/${rfilename}`;
+    const url = `${hub}/${repository}/resolve/${commit}/${rfilename}`;
     await download(url, join(folder, rfilename), { size, digest: lfs?.sha256, headers });
   }
   return folder;

@@ -84,11 +84,12 @@ export function onPath(...names) {
  *
  * `options` are those of `util.parseArgs`; `work` gets `{ values, positionals }`.
  */
-export async function main({ help, options = {}, positionals = false }, work) {
+export async function main({ help, options = {}, positionals = false, args = process.argv.slice(2) }, work) {
   try {
     let parsed;
     try {
       parsed = parseArgs({
+        args,
         options: { ...options, help: { type: "boolean", short: "h" } },
         allowPositionals: positionals,
       });
