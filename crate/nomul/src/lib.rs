@@ -2,8 +2,8 @@
 //! shifts, table look-ups and additions.
 //!
 //! This crate is the core: `no_std` with `alloc`, no I/O, no clock, no globals. Read it in this order: [`config`] (the
-//! shape of a model), [`scale`] and [`plane`] (how weights are written down), [`weights`] (what the forward pass asks
-//! for).
+//! shape of a model), [`scale`] and [`plane`] (how weights are written down), [`kernel`] (the product), [`weights`] and
+//! [`forward`] (the model, told straight through), [`model`] (streamed in and run).
 #![no_std]
 
 extern crate alloc;
@@ -15,10 +15,19 @@ pub use alloc::format;
 
 pub mod config;
 mod error;
+pub mod float;
+pub mod forward;
+pub mod hadamard;
+pub mod index;
 pub mod kernel;
+pub mod model;
 pub mod plane;
 pub mod scale;
+pub mod state;
+mod stream;
 pub mod weights;
 
 pub use config::ModelConfig;
 pub use error::{Code, Error, Result};
+pub use model::Model;
+pub use state::State;

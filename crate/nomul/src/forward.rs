@@ -1,0 +1,202 @@
+//! The forward pass of a decoder, told straight through: from tokens to the scores of the next one.
+//!
+//! It is written once over [`Weights`]; sign planes, floats and the quantiser's recorder all run it.
+
+use crate::{
+    Result, bail,
+    config::ModelConfig,
+    float::{Rope, attend, gate, rms_norm},
+    kernel::on_best,
+    state::{LayerCache, Scratch, State},
+    weights::{Kind, MatrixId, VectorId, Weights},
+};
+
+/// The most tokens that one call of [`prefill`] takes.
+pub const CHUNK: usize = 32;
+
+/// Reads up to [`CHUNK`] tokens into the conversation; computes no scores.
+pub fn prefill<W: Weights>(config: &ModelConfig, weights: &mut W, state: &mut State, tokens: &[u32]) -> Result<()> {
+    check(config, state, tokens)?;
+    let State { position, layers, scratch, .. } = state;
+    embed(config, weights, tokens, &mut scratch.x);
+    for (layer, cache) in layers.iter_mut().enumerate() {
+        block(config, weights, layer, cache, scratch, tokens.len(), *position);
+    }
+    *position += tokens.len();
+    Ok(())
+}
+
+/// Reads one token and gives the scores of what may follow it: `vocab_size` logits.
+pub fn decode<'a, W: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    state: &'a mut State,
+    token: u32,
+) -> Result<&'a mut [f32]> {
+    prefill(config, weights, state, &[token])?;
+    let State { scratch, logits, .. } = state;
+    head(config, weights, scratch, 1, logits);
+    Ok(logits)
+}
+
+fn check(config: &ModelConfig, state: &State, tokens: &[u32]) -> Result<()> {
+    if tokens.is_empty() || tokens.len() > CHUNK {
+        bail!(Input, "{} tokens at once: 1 to {CHUNK} can be read", tokens.len());
+    }
+    if tokens.len() > state.context - state.position {
+        bail!(
+            Capacity,
+            "{} tokens after {} exceed the context of {} tokens",
+            tokens.len(),
+            state.position,
+            state.context
+        );
+    }
+    if let Some(token) = tokens.iter().find(|&&token| token as usize >= config.vocab_size) {
+        bail!(Input, "token {token} is not in the vocabulary of {} tokens", config.vocab_size);
+    }
+    Ok(())
+}
+
+/// Looks the tokens up: `x` becomes `(tokens, hidden_size)`.
+pub fn embed<W: Weights>(config: &ModelConfig, weights: &W, tokens: &[u32], x: &mut [f32]) {
+    for (&token, x) in tokens.iter().zip(x.chunks_exact_mut(config.hidden_size)) {
+        weights.embed(token, x);
+    }
+}
+
+/// One block: attention and the gated layer, each added to the residual stream in `scratch.x`.
+///
+/// `tokens` rows of the stream are at positions `position..`; `cache` holds the keys and values of all earlier ones.
+pub fn block<W: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    layer: usize,
+    cache: &mut LayerCache,
+    scratch: &mut Scratch,
+    tokens: usize,
+    position: usize,
+) {
+    let (hidden, queries, keys) = (config.hidden_size, config.query_size(), config.key_value_size());
+    let middle = config.intermediate_size;
+    let head = config.head_dim;
+    let matrix = |kind| MatrixId { layer, kind };
+    let Scratch { rope, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, scores, angles } =
+        scratch;
+    let x = &mut x[..tokens * hidden];
+    let normed = &mut normed[..tokens * hidden];
+    let query = &mut query[..tokens * queries];
+    let mixed = &mut mixed[..tokens * queries];
+    let key = &mut key[..tokens * keys];
+    let value = &mut value[..tokens * keys];
+    let gated = &mut gated[..tokens * middle];
+    let up = &mut up[..tokens * middle];
+    let update = &mut update[..tokens * hidden];
+    let [cosines, sines] = angles;
+
+    // Queries, keys and values of the normalised stream.
+    norm_rows(x, weights.vector(VectorId::AttentionNorm(layer)), config.rms_norm_eps, hidden, normed);
+    for (kind, out) in [(Kind::Query, &mut *query), (Kind::Key, &mut *key), (Kind::Value, &mut *value)] {
+        weights.product(matrix(kind), normed, tokens, out);
+        // The matrix gave queries and keys in another basis: turn each head back before biases and positions.
+        if let (Some(transform), Kind::Query | Kind::Key) = (&transforms.query_key, kind) {
+            on_best(|| out.chunks_exact_mut(head).for_each(|head| transform.inverse(head)));
+        }
+        if let Some(bias) = weights.vector(VectorId::Bias(matrix(kind))) {
+            for row in out.chunks_exact_mut(bias.len()) {
+                row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+            }
+        }
+    }
+    for (id, heads) in [(VectorId::QueryNorm(layer), &mut *query), (VectorId::KeyNorm(layer), &mut *key)] {
+        if let Some(gain) = weights.vector(id) {
+            for row in heads.chunks_exact_mut(head) {
+                // The mixed values are not needed yet: room for one head.
+                rms_norm(row, Some(gain), config.rms_norm_eps, &mut mixed[..head]);
+                row.copy_from_slice(&mixed[..head]);
+            }
+        }
+    }
+
+    // Positions turn queries and keys; keys and values join the past.
+    for (token, (query, key)) in query.chunks_exact_mut(queries).zip(key.chunks_exact_mut(keys)).enumerate() {
+        rope.angles(position + token, cosines, sines);
+        for head in query.chunks_exact_mut(head).chain(key.chunks_exact_mut(head)) {
+            Rope::rotate(head, cosines, sines);
+        }
+    }
+    cache.keys.extend_from_slice(key);
+    cache.values.extend_from_slice(value);
+
+    // Each query head mixes the values of the past; several query heads share a key and value head.
+    let group = config.num_attention_heads / config.num_key_value_heads;
+    on_best(|| {
+        for (token, (query, mixed)) in query.chunks_exact(queries).zip(mixed.chunks_exact_mut(queries)).enumerate() {
+            let end = position + token + 1;
+            let start = config.sliding_window.map_or(0, |window| end.saturating_sub(window));
+            for (index, (query, mixed)) in query.chunks_exact(head).zip(mixed.chunks_exact_mut(head)).enumerate() {
+                let first = start * keys + index / group * head;
+                let (keys_from, values_from) = (&cache.keys[first..end * keys], &cache.values[first..end * keys]);
+                attend(query, keys_from, values_from, keys, &mut scores[..end - start], mixed);
+            }
+        }
+    });
+    weights.product(matrix(Kind::Output), mixed, tokens, update);
+    x.iter_mut().zip(&*update).for_each(|(x, update)| *x += update);
+
+    // The gated layer.
+    norm_rows(x, weights.vector(VectorId::FeedForwardNorm(layer)), config.rms_norm_eps, hidden, normed);
+    weights.product(matrix(Kind::Gate), normed, tokens, gated);
+    weights.product(matrix(Kind::Up), normed, tokens, up);
+    if let Some(transform) = &transforms.gate_up {
+        on_best(|| {
+            gated.chunks_exact_mut(middle).chain(up.chunks_exact_mut(middle)).for_each(|row| transform.inverse(row));
+        });
+    }
+    gate(gated, up);
+    if let Some(transform) = &transforms.down {
+        on_best(|| gated.chunks_exact_mut(middle).for_each(|row| transform.forward(row)));
+    }
+    weights.product(matrix(Kind::Down), gated, tokens, update);
+    x.iter_mut().zip(&*update).for_each(|(x, update)| *x += update);
+}
+
+/// The last norm and the head, for the first `tokens` rows of the stream: `logits` becomes `(tokens, vocab_size)`.
+pub fn head<W: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    scratch: &mut Scratch,
+    tokens: usize,
+    logits: &mut [f32],
+) {
+    let hidden = config.hidden_size;
+    let Scratch { transforms, x, normed, .. } = scratch;
+    let (x, normed) = (&x[..tokens * hidden], &mut normed[..tokens * hidden]);
+    let gain = weights.vector(VectorId::FinalNorm);
+    match &transforms.residual {
+        None => norm_rows(x, gain, config.rms_norm_eps, hidden, normed),
+        // The stream lives in another basis, the gain does not: out, gain, and back in. The two transforms multiply by
+        // their order; `x` is as long in either basis, so the norm itself may come first.
+        Some(transform) => {
+            norm_rows(x, None, config.rms_norm_eps, hidden, normed);
+            let shrink = 1.0 / transform.order() as f32;
+            for row in normed.chunks_exact_mut(hidden) {
+                transform.inverse(row);
+                match gain {
+                    Some(gain) => row.iter_mut().zip(gain).for_each(|(x, gain)| *x *= gain * shrink),
+                    None => row.iter_mut().for_each(|x| *x *= shrink),
+                }
+                transform.forward(row);
+            }
+        }
+    }
+    weights.product(MatrixId { layer: 0, kind: Kind::Head }, normed, tokens, &mut logits[..tokens * config.vocab_size]);
+}
+
+fn norm_rows(x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, out: &mut [f32]) {
+    on_best(|| {
+        for (x, out) in x.chunks_exact(length).zip(out.chunks_exact_mut(length)) {
+            rms_norm(x, gain, eps, out);
+        }
+    });
+}

@@ -1,0 +1,204 @@
+//! Randomised Hadamard transforms: rotations made of additions and sign flips.
+//!
+//! Rotating the inputs and the outputs of a matrix by a random orthogonal transform spreads outliers evenly over all
+//! weights ("incoherence", QuIP, arXiv 2307.13304), which is worth more to a quantiser than any other single step. A
+//! Hadamard matrix has entries of one absolute value, so `n log n` additions apply it.
+//!
+//! The definition, for a vector of length `n = blocks * order`:
+//!
+//! ```text
+//! forward(x) = H (sign .* x)       per block; H is order x order with entries +1 and -1, H Hᵀ = order * I
+//! inverse(x) = sign .* (Hᵀ x)      so that inverse(forward(x)) = order * x
+//! ```
+//!
+//! `order` is the largest `12^a * 2^b` that divides `n` with `a` the number of factors three that find two factors two
+//! each: 576 = 12 * 12 * 4, 1536 = 12 * 128, 64 = 2^6. What is left over (a factor five, say) is the number of blocks.
+//! Nothing is normalised here; whoever folds the transform into weights divides by `order` there.
+
+use alloc::vec::Vec;
+
+/// A transform of vectors of one length.
+#[derive(Clone, Debug)]
+pub struct Hadamard {
+    /// +1 or -1 for each element, from the seed.
+    signs: Vec<f32>,
+    twelves: usize,
+    twos: usize,
+}
+
+impl Hadamard {
+    /// The transform of length `n` (at least 1) whose signs come from `seed`.
+    pub fn new(n: usize, seed: u64) -> Self {
+        let twos = n.trailing_zeros() as usize;
+        let mut threes = 0;
+        while n % 3usize.pow(threes as u32 + 1) == 0 {
+            threes += 1;
+        }
+        let twelves = threes.min(twos / 2);
+        Hadamard { signs: signs(n, seed), twelves, twos: twos - 2 * twelves }
+    }
+
+    /// The length of a block, which is also the factor that a round trip multiplies by.
+    pub fn order(&self) -> usize {
+        12usize.pow(self.twelves as u32) << self.twos
+    }
+
+    /// `H (sign .* x)`, in place.
+    pub fn forward(&self, x: &mut [f32]) {
+        self.flip(x);
+        self.spread::<false>(x);
+    }
+
+    /// `sign .* (Hᵀ x)`, in place.
+    pub fn inverse(&self, x: &mut [f32]) {
+        self.spread::<true>(x);
+        self.flip(x);
+    }
+
+    fn flip(&self, x: &mut [f32]) {
+        assert_eq!(x.len(), self.signs.len(), "length of the transform");
+        for (x, sign) in x.iter_mut().zip(&self.signs) {
+            // The sign of a float is one bit; no multiplication.
+            *x = f32::from_bits(x.to_bits() ^ (sign.to_bits() & 0x8000_0000));
+        }
+    }
+
+    /// The Kronecker product of `twelves` matrices of order 12 and `twos` of order 2, block by block.
+    fn spread<const TRANSPOSED: bool>(&self, x: &mut [f32]) {
+        let mut length = self.order();
+        for _ in 0..self.twelves {
+            x.chunks_exact_mut(length).for_each(twelfths::<TRANSPOSED>);
+            length /= 12;
+        }
+        for _ in 0..self.twos {
+            x.chunks_exact_mut(length).for_each(halves);
+            length /= 2;
+        }
+    }
+}
+
+/// Signs of a seed: bit `i % 64` of the `i / 64`-th number of SplitMix64.
+fn signs(n: usize, seed: u64) -> Vec<f32> {
+    let word = |index: usize| {
+        let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15u64.wrapping_mul(index as u64 + 1));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    (0..n).map(|i| if word(i / 64) >> (i % 64) & 1 == 1 { -1.0 } else { 1.0 }).collect()
+}
+
+/// `[a, b]` becomes `[a + b, a - b]`.
+fn halves(x: &mut [f32]) {
+    let (a, b) = x.split_at_mut(x.len() / 2);
+    for (a, b) in a.iter_mut().zip(b) {
+        (*a, *b) = (*a + *b, *a - *b);
+    }
+}
+
+/// Row 0 of Paley's matrix is all +1; row r > 0 has -1 in column 0 and at column c > 0 the quadratic character of
+/// r - c modulo 11, with +1 on the diagonal. (R. Paley, On orthogonal matrices, 1933, construction I.)
+const fn paley12(row: usize, column: usize) -> bool {
+    if row == 0 {
+        return true;
+    }
+    if column == 0 {
+        return false;
+    }
+    let difference = (row + 11 - column) % 11;
+    // Zero and the squares 1, 3, 4, 5, 9.
+    matches!(difference, 0 | 1 | 3 | 4 | 5 | 9)
+}
+
+const PALEY12: [[bool; 12]; 12] = {
+    let mut matrix = [[false; 12]; 12];
+    let mut i = 0;
+    while i < 144 {
+        matrix[i / 12][i % 12] = paley12(i / 12, i % 12);
+        i += 1;
+    }
+    matrix
+};
+
+/// Twelve equal parts become their signed sums.
+fn twelfths<const TRANSPOSED: bool>(x: &mut [f32]) {
+    let part = x.len() / 12;
+    const LANES: usize = 4;
+    let mut lane = 0;
+    while lane < part {
+        let width = LANES.min(part - lane);
+        let mut parts = [[0.0; LANES]; 12];
+        for (p, values) in parts.iter_mut().enumerate() {
+            values[..width].copy_from_slice(&x[p * part + lane..][..width]);
+        }
+        for row in 0..12 {
+            let mut sum = [0.0; LANES];
+            for (column, values) in parts.iter().enumerate() {
+                let positive = if TRANSPOSED { PALEY12[column][row] } else { PALEY12[row][column] };
+                for (sum, value) in sum.iter_mut().zip(values) {
+                    *sum += if positive { *value } else { -*value };
+                }
+            }
+            x[row * part + lane..][..width].copy_from_slice(&sum[..width]);
+        }
+        lane += width;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// The matrix itself: one column per unit vector.
+    fn matrix(transform: &Hadamard, n: usize) -> Vec<Vec<f32>> {
+        (0..n)
+            .map(|i| {
+                let mut x = vec![0.0; n];
+                x[i] = 1.0;
+                transform.forward(&mut x);
+                x
+            })
+            .collect()
+    }
+
+    #[test]
+    fn columns_are_orthogonal_and_entries_are_signs() {
+        for n in [1, 2, 3, 12, 16, 24, 48, 64, 96, 144, 160, 192, 288, 576] {
+            let transform = Hadamard::new(n, 42);
+            let order = transform.order();
+            let columns = matrix(&transform, n);
+            for i in 0..n {
+                for j in 0..n {
+                    let dot: f32 = columns[i].iter().zip(&columns[j]).map(|(a, b)| a * b).sum();
+                    assert_eq!(dot, if i == j { order as f32 } else { 0.0 }, "{n}: columns {i}, {j}");
+                }
+                let size = |x: &f32| x.abs() == 1.0 || *x == 0.0 && order < n;
+                assert!(columns[i].iter().all(size), "{n}");
+            }
+        }
+        assert_eq!(Hadamard::new(576, 0).order(), 576);
+        assert_eq!(Hadamard::new(1536, 0).order(), 1536);
+        assert_eq!(Hadamard::new(160, 0).order(), 32);
+    }
+
+    #[test]
+    fn a_round_trip_multiplies_by_the_order() {
+        for n in [5, 12, 64, 160, 576, 1536] {
+            let transform = Hadamard::new(n, 7);
+            let x: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37) % 3.0 - 1.0).collect();
+            let mut y = x.clone();
+            transform.forward(&mut y);
+            transform.inverse(&mut y);
+            for (y, x) in y.iter().zip(&x) {
+                assert!((y / transform.order() as f32 - x).abs() < 1e-4, "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn seeds_differ() {
+        assert_ne!(signs(576, 1), signs(576, 2));
+        assert_eq!(signs(576, 1), signs(576, 1));
+    }
+}

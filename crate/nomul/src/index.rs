@@ -1,0 +1,142 @@
+//! `model.safetensors.index.json` and the part of `config.json` that says how each matrix was quantised.
+
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use serde_json::Value;
+
+use crate::{
+    Result, bail,
+    config::ModelConfig,
+    kernel::MAX_PLANES,
+    weights::{Kind, MatrixId},
+};
+
+/// A file of the model folder, in the order to stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Its name within the folder.
+    pub file: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: [u8; 32],
+}
+
+/// The shards of an index: first the base (everything that is not a plane), then the planes.
+pub fn shards(index_json: &[u8]) -> Result<Vec<Shard>> {
+    let json: Value = match serde_json::from_slice(index_json) {
+        Ok(json) => json,
+        Err(e) => bail!(Format, "model.safetensors.index.json: {e}"),
+    };
+    let Some(list) = json["metadata"]["shards"].as_array() else {
+        bail!(Missing, "model.safetensors.index.json: no metadata.shards; is this a folder made by nomul quantize?");
+    };
+    let mut shards: Vec<Shard> = Vec::new();
+    for (position, entry) in list.iter().enumerate() {
+        let place = format!("model.safetensors.index.json: metadata.shards[{position}]");
+        let Some(file) = entry["file"].as_str() else { bail!(Missing, "{place}: no file") };
+        if file.is_empty() || file.starts_with('.') || file.contains(['/', '\\', ':', '\0']) {
+            bail!(Value, "{place}: file {file:?} is not a plain name");
+        }
+        if shards.iter().any(|shard| shard.file == file) {
+            bail!(Value, "{place}: file {file:?} is listed twice");
+        }
+        let Some(bytes) = entry["bytes"].as_u64() else { bail!(Missing, "{place}: no bytes") };
+        let Some(sha256) = entry["sha256"].as_str().and_then(digest) else {
+            bail!(Missing, "{place}: no sha256 of 64 hexadecimal digits");
+        };
+        shards.push(Shard { file: file.into(), bytes, sha256 });
+    }
+    if shards.len() < 2 {
+        bail!(Format, "model.safetensors.index.json: {} shards; there must be a base and planes", shards.len());
+    }
+    Ok(shards)
+}
+
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != 32 || !rest.is_empty() {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(pairs) {
+        *byte = u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// How one matrix was quantised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixPlan {
+    /// Planes, 1..=8.
+    pub planes: usize,
+    /// Relative error that the quantiser measured, NaN if it did not say.
+    pub error: f64,
+    /// Why it got this many planes.
+    pub reason: String,
+}
+
+/// The plan of every matrix, from `quantization_config.matrices` of `config.json`.
+pub fn plans(config_json: &[u8], config: &ModelConfig) -> Result<BTreeMap<MatrixId, MatrixPlan>> {
+    let json: Value = match serde_json::from_slice(config_json) {
+        Ok(json) => json,
+        Err(e) => bail!(Format, "config.json: {e}"),
+    };
+    if config.quantization.is_none() {
+        bail!(Unsupported, "config.json: no quantization_config; run nomul quantize on this checkpoint first");
+    }
+    let matrices = &json["quantization_config"]["matrices"];
+    let mut plans = BTreeMap::new();
+    for id in MatrixId::all(config) {
+        let name = id.name();
+        let plan = &matrices[&name];
+        match plan["planes"].as_u64() {
+            Some(planes) if (1..=MAX_PLANES as u64).contains(&planes) => {
+                plans.insert(
+                    id,
+                    MatrixPlan {
+                        planes: planes as usize,
+                        error: plan["error"].as_f64().unwrap_or(f64::NAN),
+                        reason: plan["reason"].as_str().unwrap_or_default().into(),
+                    },
+                );
+            }
+            _ => bail!(
+                Value,
+                "config.json: quantization_config.matrices[{name:?}].planes is {}, not 1..={MAX_PLANES}",
+                plan["planes"]
+            ),
+        }
+    }
+    Ok(plans)
+}
+
+/// The first prefix of a matrix's planes that has scales of its own: nothing useful can be said with one plane unless
+/// there is no other.
+pub fn first_prefix(planes: usize) -> usize {
+    planes.min(2)
+}
+
+/// The names of a matrix's tensors in the model folder.
+pub mod names {
+    use super::{Kind, MatrixId, String, format};
+
+    /// Signs: U8 `[tiles, vectors, 16]`, see [`crate::plane`].
+    pub fn plane(matrix: MatrixId, plane: usize) -> String {
+        format!("{}.weight.plane{plane}", matrix.name())
+    }
+
+    /// Scales of columns when the first `prefix` planes are used: U16 `[prefix, inputs]`, see [`crate::scale`].
+    pub fn columns(matrix: MatrixId, prefix: usize) -> String {
+        format!("{}.weight.columns{prefix}", matrix.name())
+    }
+
+    /// Scales of rows: U16 `[outputs]`.
+    pub fn rows(matrix: MatrixId) -> String {
+        format!("{}.weight.rows", matrix.name())
+    }
+
+    /// The table that a kind reads: a tied head reads the embedding.
+    pub fn table(kind: Kind, tied: bool) -> Kind {
+        if kind == Kind::Head && tied { Kind::Embedding } else { kind }
+    }
+}

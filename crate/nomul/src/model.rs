@@ -1,0 +1,446 @@
+//! A model in sign planes: streamed in, usable from the first planes on.
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::String,
+    vec,
+    vec::Vec,
+};
+use serde::Serialize;
+
+pub use crate::index::Shard;
+use crate::{
+    Result, bail,
+    config::ModelConfig,
+    index::{MatrixPlan, first_prefix, names, plans, shards},
+    kernel::{self, BackEnd, ColumnScales, MAX_PLANES, Planes, Precision, RowScales},
+    plane,
+    scale::Scale,
+    stream::{Expected, Sink, Stream, zeroed},
+    weights::{Kind, MatrixId, VectorId, Weights},
+};
+
+/// What a tensor of the stream is.
+#[derive(Clone, Copy, Debug)]
+enum Key {
+    Plane { matrix: usize, plane: usize },
+    Columns { matrix: usize, prefix: usize },
+    Rows { matrix: usize },
+    Vector { vector: usize },
+}
+
+/// One matrix.
+struct Matrix {
+    id: MatrixId,
+    plan: MatrixPlan,
+    rows: usize,
+    columns: usize,
+    /// Where its planes lie in the arena, one after the other.
+    start: usize,
+    plane_bytes: usize,
+    /// The level (plane shard, from 1) whose arrival completed each plane; `usize::MAX` while it is missing.
+    arrived: [usize; MAX_PLANES],
+    /// Codes of the column scales as they came, for each prefix from [`first_prefix`] on: `(prefix, plane, column)`.
+    column_codes: Vec<Vec<u16>>,
+    row_codes: Vec<u16>,
+    /// The scales in use, for the planes in use.
+    column_scales: ColumnScales,
+    row_scales: RowScales,
+    planes_in_use: usize,
+}
+
+impl Matrix {
+    /// Planes without a gap within the first `level` plane shards.
+    fn planes_at(&self, level: usize) -> usize {
+        self.arrived[..self.plan.planes].iter().take_while(|&&arrived| arrived <= level).count()
+    }
+
+    fn scale(&self, prefix: usize, plane: usize, column: usize) -> Scale {
+        Scale(self.column_codes[prefix - first_prefix(self.plan.planes)][plane * self.columns + column])
+    }
+
+    /// Switches to the first `planes` planes and their scales.
+    fn use_planes(&mut self, planes: usize) {
+        if planes != self.planes_in_use {
+            self.column_scales =
+                ColumnScales::new(planes, self.columns, |plane, column| self.scale(planes, plane, column));
+            self.planes_in_use = planes;
+        }
+    }
+}
+
+/// What a matrix is and how far it has come, for people and pages.
+#[derive(Clone, Debug, Serialize)]
+pub struct MatrixInfo {
+    /// Its name in the checkpoint.
+    pub name: String,
+    /// Its block, 0 for embedding and head.
+    pub layer: usize,
+    /// `q`, `k`, `v`, `o`, `gate`, `up`, `down`, `embedding` or `head`.
+    pub kind: &'static str,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub columns: usize,
+    /// Planes it has.
+    pub planes: usize,
+    /// Planes that are in use now.
+    pub planes_ready: usize,
+    /// Bytes of its planes and scales.
+    pub bytes: u64,
+    /// Relative error against the checkpoint, weighted by the activations of the calibration text.
+    pub error: f64,
+    /// Why it got this many planes.
+    pub reason: String,
+}
+
+/// A model. Make it from its two small files, [`push`](Model::push) the shards, run [`crate::forward`].
+pub struct Model {
+    config: ModelConfig,
+    stream: Stream<Key>,
+    weights: PlaneWeights,
+}
+
+/// The weights of a [`Model`]: all planes in one arena.
+struct PlaneWeights {
+    /// In the order of [`MatrixId::all`].
+    matrices: Vec<Matrix>,
+    lookup: BTreeMap<MatrixId, usize>,
+    arena: Vec<u8>,
+    vectors: BTreeMap<VectorId, Vec<f32>>,
+    /// In the order in which `Key::Vector` counts.
+    vector_ids: Vec<VectorId>,
+    /// Bytes of the small tensor that is on its way.
+    pending: Vec<u8>,
+    tied: bool,
+    /// Plane shards that arrived.
+    level: usize,
+    /// The most plane shards to use.
+    limit: Option<usize>,
+    back_end: BackEnd,
+    scratch: kernel::Scratch,
+    /// Byte or wide tables for every matrix; `None`: as its planes ask for.
+    precision: Option<Precision>,
+}
+
+impl Model {
+    /// From `config.json` and `model.safetensors.index.json`. All memory for planes is taken here, after the sizes
+    /// that the configuration asks for were found to fit the sizes of the shards.
+    pub fn new(config_json: &[u8], index_json: &[u8]) -> Result<Model> {
+        let config = ModelConfig::from_json(config_json)?;
+        let shards = shards(index_json)?;
+        let plans = plans(config_json, &config)?;
+        let total = shards.iter().fold(0u64, |sum, shard| sum.saturating_add(shard.bytes));
+        let mut expected = BTreeMap::new();
+        let mut arena = 0usize;
+        let mut matrices = Vec::new();
+        let mut lookup = BTreeMap::new();
+        for (position, (id, plan)) in
+            MatrixId::all(&config).map(|id| (id, plans[&id].clone())).enumerate()
+        {
+            let (rows, columns) = id.kind.shape(&config);
+            let plane_bytes = plane::bytes(rows, columns).unwrap_or(usize::MAX);
+            let end = plane_bytes.checked_mul(plan.planes).and_then(|bytes| arena.checked_add(bytes));
+            let Some(end) = end.filter(|&end| end as u64 <= total) else {
+                bail!(
+                    Shape,
+                    "{}: {} planes of {rows} x {columns} do not fit into shards of {total} bytes",
+                    id.name(),
+                    plan.planes
+                );
+            };
+            let mut expect = |name, dtype, shape: Vec<usize>, width: usize, key| {
+                let bytes = shape.iter().product::<usize>() * width;
+                expected.insert(name, Expected { dtype, shape, bytes, key });
+            };
+            for plane in 0..plan.planes {
+                let shape = plane::shape(rows, columns).to_vec();
+                expect(names::plane(id, plane), "U8", shape, 1, Key::Plane { matrix: position, plane });
+            }
+            for prefix in first_prefix(plan.planes)..=plan.planes {
+                let key = Key::Columns { matrix: position, prefix };
+                expect(names::columns(id, prefix), "U16", vec![prefix, columns], 2, key);
+            }
+            expect(names::rows(id), "U16", vec![rows], 2, Key::Rows { matrix: position });
+            matrices.push(Matrix {
+                id,
+                rows,
+                columns,
+                start: arena,
+                plane_bytes,
+                arrived: [usize::MAX; MAX_PLANES],
+                column_codes: vec![Vec::new(); plan.planes - first_prefix(plan.planes) + 1],
+                row_codes: Vec::new(),
+                column_scales: ColumnScales::default(),
+                row_scales: RowScales::default(),
+                planes_in_use: 0,
+                plan,
+            });
+            lookup.insert(id, position);
+            arena = end;
+        }
+        let folded = |id: &VectorId| matches!(id, VectorId::AttentionNorm(_) | VectorId::FeedForwardNorm(_));
+        let vector_ids: Vec<VectorId> = VectorId::all(&config).filter(|id| !folded(id)).collect();
+        for (position, id) in vector_ids.iter().enumerate() {
+            let length = id.len(&config);
+            let key = Key::Vector { vector: position };
+            let bytes = 4 * length;
+            expected.insert(id.name(), Expected { dtype: "F32", shape: vec![length], bytes, key });
+        }
+        let weights = PlaneWeights {
+            matrices,
+            lookup,
+            arena: zeroed(arena, "the planes of the model")?,
+            vectors: BTreeMap::new(),
+            vector_ids,
+            pending: Vec::new(),
+            tied: config.tie_word_embeddings,
+            level: 0,
+            limit: None,
+            back_end: kernel::best(),
+            scratch: kernel::Scratch::default(),
+            precision: None,
+        };
+        Ok(Model { config, stream: Stream::new(shards, expected), weights })
+    }
+
+    /// The shape of the model.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The configuration and the weights, apart, as the forward pass wants them.
+    pub fn parts(&mut self) -> (&ModelConfig, &mut (impl Weights + use<>)) {
+        (&self.config, &mut self.weights)
+    }
+
+    /// The files, in the order to stream.
+    pub fn shards(&self) -> &[Shard] {
+        self.stream.shards()
+    }
+
+    /// Takes the next bytes of the shards, concatenated in the order of [`Model::shards`] and cut anywhere.
+    ///
+    /// Each shard's SHA-256 is checked when it ends; only then do its planes count. After an error the model takes
+    /// nothing more, and planes that were complete before it stay usable.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream.push(bytes, &mut self.weights)
+    }
+
+    /// Bytes so far.
+    pub fn received(&self) -> u64 {
+        self.stream.received()
+    }
+
+    /// Bytes of all shards.
+    pub fn total(&self) -> u64 {
+        self.shards().iter().map(|shard| shard.bytes).sum()
+    }
+
+    /// Plane shards that there are.
+    pub fn levels(&self) -> usize {
+        self.shards().len() - 1
+    }
+
+    /// Plane shards that have arrived.
+    pub fn level(&self) -> usize {
+        self.weights.level
+    }
+
+    /// True once every matrix has enough planes to be evaluated.
+    pub fn is_usable(&self) -> bool {
+        self.weights.matrices.iter().all(|matrix| matrix.planes_in_use > 0)
+    }
+
+    /// Uses only the planes of the first `level` plane shards; `None`: all that have arrived.
+    pub fn set_planes(&mut self, level: Option<usize>) -> Result<()> {
+        if let Some(level) = level {
+            let fewest = |m: &Matrix| m.planes_at(level) >= first_prefix(m.plan.planes);
+            if level > self.weights.level || !self.weights.matrices.iter().all(fewest) {
+                bail!(
+                    Input,
+                    "planes {level}: {} of {} plane shards have arrived, and a model needs at least {}",
+                    self.weights.level,
+                    self.levels(),
+                    self.least_level()
+                );
+            }
+        }
+        self.weights.limit = level;
+        self.weights.use_planes();
+        Ok(())
+    }
+
+    /// Plane shards without which no answer is possible.
+    fn least_level(&self) -> usize {
+        let levels = 1..self.levels();
+        let enough = |level| {
+            self.weights.matrices.iter().all(|m| m.planes_at(level) >= first_prefix(m.plan.planes))
+        };
+        levels.into_iter().find(|&level| enough(level)).unwrap_or(self.levels().min(2))
+    }
+
+    /// Which instructions the kernel runs on.
+    pub fn back_end(&self) -> BackEnd {
+        self.weights.back_end
+    }
+
+    /// Runs on another back end; the answers are the same bits.
+    pub fn set_back_end(&mut self, back_end: BackEnd) {
+        self.weights.back_end = back_end;
+    }
+
+    /// Keeps tables in bytes or in two bytes for every matrix; `None`: as its planes ask for.
+    pub fn set_precision(&mut self, precision: Option<Precision>) {
+        self.weights.precision = precision;
+    }
+
+    /// Every matrix: shape, planes, bytes, error, and why it got its planes.
+    pub fn inspect(&self) -> Vec<MatrixInfo> {
+        let bytes = |matrix: &Matrix| {
+            let scales: usize = (first_prefix(matrix.plan.planes)..=matrix.plan.planes).sum::<usize>() * matrix.columns;
+            (matrix.plane_bytes * matrix.plan.planes + 2 * (scales + matrix.rows)) as u64
+        };
+        self.weights
+            .matrices
+            .iter()
+            .map(|matrix| MatrixInfo {
+                name: matrix.id.name(),
+                layer: matrix.id.layer,
+                kind: matrix.id.kind.short_name(),
+                rows: matrix.rows,
+                columns: matrix.columns,
+                planes: matrix.plan.planes,
+                planes_ready: matrix.planes_in_use,
+                bytes: bytes(matrix),
+                error: matrix.plan.error,
+                reason: matrix.plan.reason.clone(),
+            })
+            .collect()
+    }
+}
+
+impl PlaneWeights {
+    /// Brings every matrix to the planes that the level and the limit allow.
+    fn use_planes(&mut self) {
+        let level = self.limit.unwrap_or(self.level).min(self.level);
+        for matrix in &mut self.matrices {
+            let planes = matrix.planes_at(level);
+            if planes >= first_prefix(matrix.plan.planes) {
+                matrix.use_planes(planes);
+            }
+        }
+    }
+
+    fn codes(&self, what: impl Fn(usize) -> String) -> Result<Vec<u16>> {
+        let codes: Vec<u16> = self.pending.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+        match codes.iter().position(|&code| !Scale(code).is_valid()) {
+            Some(position) => bail!(Value, "scale {:#06x} at {} is none", codes[position], what(position)),
+            None => Ok(codes),
+        }
+    }
+}
+
+impl Sink<Key> for PlaneWeights {
+    fn bytes(&mut self, key: &Key, offset: usize, bytes: &[u8]) {
+        match *key {
+            Key::Plane { matrix, plane } => {
+                let matrix = &self.matrices[matrix];
+                let start = matrix.start + plane * matrix.plane_bytes + offset;
+                self.arena[start..start + bytes.len()].copy_from_slice(bytes);
+            }
+            _ => self.pending.extend_from_slice(bytes),
+        }
+    }
+
+    fn tensor(&mut self, key: &Key) -> Result<()> {
+        match *key {
+            Key::Plane { .. } => {}
+            Key::Columns { matrix, prefix } => {
+                let codes = self.codes(|position| format!("element {position}"))?;
+                let matrix = &mut self.matrices[matrix];
+                let set = prefix - first_prefix(matrix.plan.planes);
+                matrix.column_codes[set] = codes;
+            }
+            Key::Rows { matrix } => {
+                let codes = self.codes(|position| format!("row {position}"))?;
+                let matrix = &mut self.matrices[matrix];
+                matrix.row_scales = RowScales::new(matrix.rows, |row| Scale(codes[row]));
+                matrix.row_codes = codes;
+            }
+            Key::Vector { vector } => {
+                let floats: Vec<f32> =
+                    self.pending.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+                if let Some(position) = floats.iter().position(|x| !x.is_finite()) {
+                    bail!(Value, "element {position} is {}", floats[position]);
+                }
+                self.vectors.insert(self.vector_ids[vector], floats);
+            }
+        }
+        if let Key::Plane { matrix, plane } = *key {
+            // Complete once its shard is: the level that is being received now.
+            self.matrices[matrix].arrived[plane] = self.level + 1;
+        }
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn shard(&mut self, position: usize) -> Result<()> {
+        if position > 0 {
+            self.level = position;
+            let scaled = |m: &Matrix| !m.row_codes.is_empty() && m.column_codes.iter().all(|set| !set.is_empty());
+            if let Some(matrix) = self.matrices.iter().find(|matrix| !scaled(matrix)) {
+                bail!(Missing, "the base shard has no scales of {}", matrix.id.name());
+            }
+            self.use_planes();
+        }
+        Ok(())
+    }
+}
+
+impl Weights for PlaneWeights {
+    fn embed(&self, token: u32, out: &mut [f32]) {
+        let matrix = &self.matrices[self.lookup[&MatrixId { layer: 0, kind: Kind::Embedding }]];
+        let planes = matrix.planes_in_use;
+        let row = token as usize;
+        out.fill(0.0);
+        for plane in 0..planes {
+            let signs = &self.arena[matrix.start + plane * matrix.plane_bytes..][..matrix.plane_bytes];
+            for (column, out) in out.iter_mut().enumerate() {
+                let scale = matrix.scale(planes, plane, column).value();
+                *out += if plane::is_positive(signs, matrix.columns, row, column) { scale } else { -scale };
+            }
+        }
+        let terms = Scale(matrix.row_codes[row]).terms();
+        for out in out.iter_mut().filter(|out| **out != 0.0) {
+            let term = |&(negative, p): &(bool, i32)| {
+                f32::from_bits(out.to_bits().wrapping_add((p as u32) << 23) ^ ((negative as u32) << 31))
+            };
+            *out = terms.iter().flatten().map(term).sum();
+        }
+    }
+
+    fn product(&mut self, id: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
+        let id = MatrixId { kind: names::table(id.kind, self.tied), ..id };
+        let matrix = &self.matrices[self.lookup[&id]];
+        let mut planes: [&[u8]; MAX_PLANES] = [&[]; MAX_PLANES];
+        let used = &mut planes[..matrix.planes_in_use];
+        for (plane, bytes) in used.iter_mut().zip(self.arena[matrix.start..].chunks_exact(matrix.plane_bytes)) {
+            *plane = bytes;
+        }
+        let seen = Planes {
+            rows: matrix.rows,
+            columns: matrix.columns,
+            planes: used,
+            column_scales: &matrix.column_scales,
+            row_scales: &matrix.row_scales,
+            precision: self.precision.unwrap_or(Precision::for_planes(matrix.planes_in_use)),
+        };
+        kernel::product(self.back_end, seen, x, tokens, y, &mut self.scratch);
+    }
+
+    fn vector(&self, vector: VectorId) -> Option<&[f32]> {
+        self.vectors.get(&vector).map(Vec::as_slice)
+    }
+}

@@ -1,0 +1,157 @@
+//! Everything a conversation needs beside the weights: keys and values of the past, and all scratch, allocated once.
+
+use alloc::{vec, vec::Vec};
+
+use crate::{
+    Error, Result, bail,
+    config::ModelConfig,
+    error::Code,
+    float::Rope,
+    forward::CHUNK,
+    hadamard::Hadamard,
+};
+
+/// Keys and values of one block: `(position, key_value_size)` each, a row for each position so far.
+#[derive(Default)]
+pub struct LayerCache {
+    pub(crate) keys: Vec<f32>,
+    pub(crate) values: Vec<f32>,
+}
+
+impl LayerCache {
+    /// Forgets everything from `position` on.
+    pub fn truncate(&mut self, config: &ModelConfig, position: usize) {
+        self.keys.truncate(position * config.key_value_size());
+        self.values.truncate(position * config.key_value_size());
+    }
+}
+
+/// The transforms that the forward pass applies, see [`crate::config::Rotations`].
+pub struct Transforms {
+    pub(crate) residual: Option<Hadamard>,
+    pub(crate) query_key: Option<Hadamard>,
+    pub(crate) gate_up: Option<Hadamard>,
+    pub(crate) down: Option<Hadamard>,
+}
+
+impl Transforms {
+    /// The transforms of a configuration; none for a checkpoint.
+    pub fn new(config: &ModelConfig) -> Transforms {
+        let rotations = config.rotations();
+        let transform = |n: usize, seed: Option<u64>| seed.map(|seed| Hadamard::new(n, seed));
+        Transforms {
+            residual: transform(config.hidden_size, rotations.residual),
+            query_key: transform(config.head_dim, rotations.query_key),
+            gate_up: transform(config.intermediate_size, rotations.gate_up),
+            down: transform(config.intermediate_size, rotations.down),
+        }
+    }
+}
+
+/// Room for the intermediate results of one call of the forward pass with up to `tokens` tokens.
+pub struct Scratch {
+    pub(crate) rope: Rope,
+    pub(crate) transforms: Transforms,
+    /// Residual stream: `(tokens, hidden_size)`.
+    pub(crate) x: Vec<f32>,
+    /// Normalised residual: `(tokens, hidden_size)`.
+    pub(crate) normed: Vec<f32>,
+    /// Queries, then the mixed values of their heads: `(tokens, query_size)`.
+    pub(crate) query: Vec<f32>,
+    /// `(tokens, query_size)`.
+    pub(crate) mixed: Vec<f32>,
+    /// `(tokens, key_value_size)`.
+    pub(crate) key: Vec<f32>,
+    /// `(tokens, key_value_size)`.
+    pub(crate) value: Vec<f32>,
+    /// `(tokens, intermediate_size)`.
+    pub(crate) gate: Vec<f32>,
+    /// `(tokens, intermediate_size)`.
+    pub(crate) up: Vec<f32>,
+    /// What a block adds to the residual: `(tokens, hidden_size)`.
+    pub(crate) update: Vec<f32>,
+    /// One head's scores over the context.
+    pub(crate) scores: Vec<f32>,
+    /// Cosines and sines of one position: `head_dim / 2` each.
+    pub(crate) angles: [Vec<f32>; 2],
+}
+
+impl Scratch {
+    /// Room for calls with up to `tokens` tokens over a context of `context` tokens.
+    pub fn new(config: &ModelConfig, tokens: usize, context: usize) -> Scratch {
+        let room = |n: usize| vec![0.0; tokens * n];
+        Scratch {
+            rope: Rope::new(config),
+            transforms: Transforms::new(config),
+            x: room(config.hidden_size),
+            normed: room(config.hidden_size),
+            query: room(config.query_size()),
+            mixed: room(config.query_size()),
+            key: room(config.key_value_size()),
+            value: room(config.key_value_size()),
+            gate: room(config.intermediate_size),
+            up: room(config.intermediate_size),
+            update: room(config.hidden_size),
+            scores: vec![0.0; context],
+            angles: [vec![0.0; config.head_dim / 2], vec![0.0; config.head_dim / 2]],
+        }
+    }
+}
+
+/// A conversation: what was said so far, as keys and values, and room to go on.
+pub struct State {
+    pub(crate) position: usize,
+    pub(crate) context: usize,
+    pub(crate) layers: Vec<LayerCache>,
+    pub(crate) scratch: Scratch,
+    /// Scores of the next token: `vocab_size`.
+    pub(crate) logits: Vec<f32>,
+}
+
+impl State {
+    /// An empty conversation of at most `context` tokens. Takes all its memory now:
+    /// `8 * context * key_value_size * layers` bytes for keys and values, little else.
+    pub fn new(config: &ModelConfig, context: usize) -> Result<State> {
+        if context == 0 || context > config.max_position_embeddings {
+            bail!(Input, "context of {context} tokens: the model takes 1 to {}", config.max_position_embeddings);
+        }
+        let floats = context * config.key_value_size();
+        let mut layers = Vec::new();
+        for _ in 0..config.num_hidden_layers {
+            let mut layer = LayerCache::default();
+            for part in [&mut layer.keys, &mut layer.values] {
+                part.try_reserve_exact(floats).map_err(|_| {
+                    let total = 8 * floats as u64 * config.num_hidden_layers as u64;
+                    let line = alloc::format!("no memory for a context of {context} tokens ({total} bytes)");
+                    Error::new(Code::Capacity, line)
+                })?;
+            }
+            layers.push(layer);
+        }
+        Ok(State {
+            position: 0,
+            context,
+            layers,
+            scratch: Scratch::new(config, CHUNK.min(context), context),
+            logits: vec![0.0; config.vocab_size],
+        })
+    }
+
+    /// Tokens said so far.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The most tokens it can hold.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
+    /// Forgets everything from `position` on, so that another text can follow a shared beginning.
+    pub fn truncate(&mut self, config: &ModelConfig, position: usize) {
+        if position < self.position {
+            self.position = position;
+            self.layers.iter_mut().for_each(|layer| layer.truncate(config, position));
+        }
+    }
+}
