@@ -48,7 +48,9 @@ if (isScript(import.meta.url)) {
   if (NAMES.includes(name)) await bench(name, words);
   else {
     await main({ help: HELP, positionals: true }, () => {
-      throw new Failure(`${name === undefined ? "no benchmark named" : `no benchmark ${name}`}; there are: ${NAMES.join(", ")}`);
+      throw new Failure(
+        `${name === undefined ? "no benchmark named" : `no benchmark ${name}`}; there are: ${NAMES.join(", ")}`,
+      );
     });
   }
 }

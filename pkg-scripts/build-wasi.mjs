@@ -23,7 +23,15 @@ export const wasiEnvironment = (build) => ({
 export async function buildWasmtimeRunner() {
   say("- building the wasmtime runner (some minutes, once)");
   const manifest = join(root, "tests", "engines", "wasmtime", "Cargo.toml");
-  await run("cargo", ["build", "--release", "--quiet", "--manifest-path", manifest, "--target-dir", join(target, "wasmtime")]);
+  await run("cargo", [
+    "build",
+    "--release",
+    "--quiet",
+    "--manifest-path",
+    manifest,
+    "--target-dir",
+    join(target, "wasmtime"),
+  ]);
 }
 
 /** One module, put where `wasiModule(build)` says. */

@@ -9,7 +9,15 @@ import { dist, root } from "./shared/folders.mjs";
 import { step } from "./shared/step.mjs";
 
 /** What the wasm engines are made of. */
-const ENGINE = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "crate/nomul", "crate/text", "crate/wasm", "pkg-scripts/build-wasm.mjs"];
+const ENGINE = [
+  "Cargo.toml",
+  "Cargo.lock",
+  "rust-toolchain.toml",
+  "crate/nomul",
+  "crate/text",
+  "crate/wasm",
+  "pkg-scripts/build-wasm.mjs",
+];
 /** What the package adds to them. */
 const PACKAGE = [...ENGINE, "package-lock.json", "web/lib"];
 /** What the page adds to the package. */
@@ -24,7 +32,12 @@ export async function buildPackage() {
     () => run(process.execPath, ["pkg-scripts/build-wasm.mjs"]),
   );
   await step(
-    { name: "package", title: "building the package", inputs: PACKAGE, outputs: [join(root, "web", "lib", "build", "index.js")] },
+    {
+      name: "package",
+      title: "building the package",
+      inputs: PACKAGE,
+      outputs: [join(root, "web", "lib", "build", "index.js")],
+    },
     () => run("npm", ["run", "--silent", "build", "-w", "web/lib"]),
   );
 }

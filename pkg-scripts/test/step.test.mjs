@@ -22,7 +22,9 @@ after(async () => {
 });
 
 const make = (settings) =>
-  step({ name: NAME, title: "making", inputs: [relative(root, input)], settings, outputs: [outcome] }, () => writeFile(outcome, "made"));
+  step({ name: NAME, title: "making", inputs: [relative(root, input)], settings, outputs: [outcome] }, () =>
+    writeFile(outcome, "made"),
+  );
 
 test("a step runs when something it stands on has changed, and only then", async () => {
   assert.equal(await make(), true, "the first time");
@@ -40,5 +42,8 @@ test("a step runs when something it stands on has changed, and only then", async
 
 test("a step that makes nothing is an error", async () => {
   const nothing = { name: NAME, title: "making nothing", inputs: [], outputs: [join(folder, "absent")] };
-  await assert.rejects(step(nothing, () => {}), /was not made/);
+  await assert.rejects(
+    step(nothing, () => {}),
+    /was not made/,
+  );
 });
