@@ -1,0 +1,28 @@
+/** Numbers as people read them. */
+
+/** Bytes in decimal units, as download tools show them: `512 B`, `31 kB`, `55.3 MB`. */
+export function bytes(count: number): string {
+  if (count < 1000) return `${Math.round(count)} B`;
+  if (count < 1e6) return `${(count / 1e3).toFixed(0)} kB`;
+  if (count < 1e9) return `${(count / 1e6).toFixed(1)} MB`;
+  return `${(count / 1e9).toFixed(2)} GB`;
+}
+
+/** A span of time, rounded to what matters: `0.31 s`, `12 s`, `3 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 1) return `${seconds.toFixed(2)} s`;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return `${Math.round(seconds / 60)} min`;
+}
+
+/** A rate with three significant digits. */
+export function rate(perSecond: number): string {
+  if (perSecond >= 100) return perSecond.toFixed(0);
+  return perSecond >= 10 ? perSecond.toFixed(1) : perSecond.toFixed(2);
+}
+
+/** `1 plane`, `2 planes`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,79 @@
+/** What the grid of bits shows, worked out of the list of matrices. */
+
+export interface Matrix {
+  name: string;
+  layer: number;
+  kind: string;
+  rows: number;
+  columns: number;
+  planes: number;
+  planes_ready: number;
+  bytes: number;
+  error: number | null;
+  reason: string | null;
+}
+
+/** The matrices of a block, in the order in which the model uses them. */
+export const KINDS = ["q", "k", "v", "o", "gate", "up", "down"] as const;
+
+export interface Grid {
+  /** One row a block; `undefined` where the model has no such matrix. */
+  layers: (Matrix | undefined)[][];
+  embedding: Matrix | undefined;
+  /** `undefined` where the embedding serves as head. */
+  head: Matrix | undefined;
+}
+
+export function grid(matrices: Matrix[]): Grid {
+  const blocks = matrices.filter(({ kind }) => (KINDS as readonly string[]).includes(kind));
+  const count = blocks.reduce((most, { layer }) => Math.max(most, layer + 1), 0);
+  const layers = Array.from({ length: count }, () => new Array<Matrix | undefined>(KINDS.length).fill(undefined));
+  for (const matrix of blocks) layers[matrix.layer]![KINDS.findIndex((kind) => kind === matrix.kind)] = matrix;
+  const end = (kind: string) => matrices.find((matrix) => matrix.kind === kind);
+  return { layers, embedding: end("embedding"), head: end("head") };
+}
+
+export interface Summary {
+  bytes: number;
+  weights: number;
+  /** Mean bits a weight: planes alone, and with the scales that belong to them. */
+  planes: number;
+  stored: number;
+}
+
+export function summary(matrices: Matrix[]): Summary {
+  let [bytes, weights, signs] = [0, 0, 0];
+  for (const matrix of matrices) {
+    const size = matrix.rows * matrix.columns;
+    bytes += matrix.bytes;
+    weights += size;
+    signs += size * matrix.planes;
+  }
+  return { bytes, weights, planes: signs / weights, stored: (bytes * 8) / weights };
+}
+
+/** The step of the colour scale for a number of planes. */
+export function shade(planes: number): number {
+  return Math.min(Math.max(planes, 1), 6);
+}
+
+/** A relative error: `4.31 %`. */
+export function percent(fraction: number): string {
+  return `${(fraction * 100).toFixed(2)} %`;
+}
+
+/** A matrix in one sentence, for those who hear the grid. */
+export function describe(matrix: Matrix): string {
+  const { name, rows, columns, planes, planes_ready, bytes, error, reason } = matrix;
+  return [
+    name,
+    `${planes} ${planes === 1 ? "bit" : "bits"}`,
+    planes_ready < planes ? `${planes_ready} here` : "",
+    `${rows} by ${columns}`,
+    `${bytes} bytes`,
+    error === null ? "" : `error ${percent(error)}`,
+    reason ?? "",
+  ]
+    .filter((part) => part !== "")
+    .join(", ");
+}

@@ -1,0 +1,136 @@
+/** The calling thread's side of the protocol. */
+import { NomulError, abortError, packError, unpackError } from "./errors.js";
+import type { Answer, Ask, CallName, Calls, Port, Request, Response } from "./protocol.js";
+import type { OpenFile, Source } from "./source.js";
+
+interface Pending {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  onEvent: ((event: never) => void) | undefined;
+}
+
+export interface CallOptions<N extends CallName> {
+  signal?: AbortSignal | undefined;
+  onEvent?: ((event: Calls[N]["event"]) => void) | undefined;
+}
+
+export class Client {
+  readonly #port: Port<Request, Response>;
+  readonly #pending = new Map<number, Pending>();
+  #next = 1;
+  #ended: NomulError | undefined;
+  readonly #files: Files | undefined;
+
+  /** `source` answers when the worker asks this thread for files. */
+  constructor(port: Port<Request, Response>, source: Source | undefined) {
+    this.#port = port;
+    this.#files = source && new Files(source);
+    port.hold(false);
+    port.listen(
+      (response) => {
+        if (!("ask" in response)) return this.#receive(response);
+        void this.#files?.answer(response.id, response.ask).then((answer) => {
+          if (answer === undefined || this.#ended) return;
+          port.post({ id: response.id, answer }, "part" in answer ? [answer.part.buffer] : []);
+        });
+      },
+      (message) => this.end(new NomulError("internal", `the worker failed: ${message}`)),
+    );
+  }
+
+  /** Asks the worker. Rejects with an `AbortError` as soon as the signal fires; the worker stops at its next step. */
+  async call<N extends CallName>(
+    call: N,
+    args: Calls[N]["arguments"],
+    { signal, onEvent }: CallOptions<N> = {},
+  ): Promise<Calls[N]["result"]> {
+    if (this.#ended) throw this.#ended;
+    if (signal?.aborted) throw abortError(signal);
+    const id = this.#next++;
+    let onAbort = () => {};
+    try {
+      return await new Promise<Calls[N]["result"]>((resolve, reject) => {
+        onAbort = () => {
+          this.#port.post({ id, abort: true });
+          reject(abortError(signal));
+        };
+        signal?.addEventListener("abort", onAbort);
+        this.#pending.set(id, { resolve: resolve as Pending["resolve"], reject, onEvent });
+        this.#port.hold(true);
+        this.#port.post({ id, call, arguments: args } as Request);
+      });
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      this.#pending.delete(id);
+      this.#port.hold(this.#pending.size > 0);
+    }
+  }
+
+  /** Ends the worker; whoever still waits gets the error. */
+  end(error: NomulError): void {
+    if (this.#ended) return;
+    this.#ended = error;
+    this.#files?.close();
+    this.#port.end();
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+
+  #receive(response: Exclude<Response, { ask: Ask }>): void {
+    const pending = this.#pending.get(response.id);
+    // A call that was given up may still report.
+    if (pending === undefined) return;
+    if ("event" in response) pending.onEvent?.(response.event as never);
+    else if ("error" in response) pending.reject(unpackError(response.error));
+    else pending.resolve(response.result);
+  }
+}
+
+/** Reads files for the worker through the caller's own `fetch`. */
+class Files {
+  readonly #source: Source;
+  readonly #open = new Map<number, OpenFile["parts"]>();
+  /** One for each request in flight or open file. */
+  readonly #controllers = new Map<number, AbortController>();
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  async answer(id: number, ask: Ask): Promise<Answer | undefined> {
+    try {
+      if ("open" in ask) return await this.#opened(id, ask.open, ask.optional);
+      if ("read" in ask) return await this.#read(ask.read);
+      this.#controllers.get(ask.close)?.abort();
+      this.#controllers.delete(ask.close);
+      this.#open.delete(ask.close);
+      return undefined;
+    } catch (error) {
+      return { error: packError(error) };
+    }
+  }
+
+  async #opened(id: number, name: string, optional: boolean): Promise<Answer> {
+    const controller = new AbortController();
+    this.#controllers.set(id, controller);
+    const file = await this.#source.open(name, optional, controller.signal);
+    if (file === undefined) return { absent: true };
+    this.#open.set(id, file.parts);
+    return { size: file.size };
+  }
+
+  async #read(handle: number): Promise<Answer> {
+    const next = await this.#open.get(handle)?.next();
+    if (next === undefined || next.done) return { end: true };
+    // The part is handed over, so it must own its buffer.
+    const { value } = next;
+    return { part: value.byteLength === value.buffer.byteLength ? value : value.slice() };
+  }
+
+  /** Ends every request. */
+  close(): void {
+    for (const controller of this.#controllers.values()) controller.abort();
+    this.#controllers.clear();
+    this.#open.clear();
+  }
+}

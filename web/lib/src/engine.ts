@@ -1,0 +1,65 @@
+/** The compiled engine as the worker sees it. crate/wasm exports it; the build checks that the two agree. */
+import type { Build } from "./detect.js";
+import type { MatrixInfo, Message, SamplingOptions, Usage } from "./types.js";
+
+/** A file of weights, in the order to stream. */
+export interface Shard {
+  file: string;
+  bytes: number;
+  /** Hexadecimal. */
+  sha256: string;
+}
+
+export interface EngineProgress {
+  received: number;
+  total: number;
+  level: number;
+  levels: number;
+  usable: boolean;
+}
+
+export interface EngineOptions extends SamplingOptions {
+  max_tokens?: number | undefined;
+  stop: string[];
+}
+
+export type Step =
+  | { kind: "prefill"; done: number; total: number }
+  | { kind: "token"; id: number; text: string }
+  | { kind: "end"; reason: "stop" | "length"; text: string; usage: Usage };
+
+export interface Engine {
+  shards(): Shard[];
+  push(bytes: Uint8Array): void;
+  progress(): EngineProgress;
+  setPlanes(planes?: number): void;
+  inspect(): MatrixInfo[];
+  readonly contextLength: number;
+  chatPrompt(messages: Message[], addGenerationPrompt: boolean): Uint32Array;
+  tokenize(text: string): Uint32Array;
+  detokenize(ids: Uint32Array): string;
+  start(prompt: Uint32Array, options: EngineOptions): void;
+  step(): Step;
+  logits(ids: Uint32Array): Float32Array;
+}
+
+export type EngineClass = new (
+  config: Uint8Array,
+  index: Uint8Array,
+  tokenizer: Uint8Array,
+  tokenizerConfig: Uint8Array | undefined,
+  chatTemplate: Uint8Array | undefined,
+  generationConfig: Uint8Array | undefined,
+  contextLength: number | undefined,
+) => Engine;
+
+/** What the glue of wasm-bindgen takes as place of the .wasm file. */
+type WasmPlace = { module_or_path: string | URL | BufferSource } | undefined;
+
+/** Compiles the engine. Without a place the .wasm file is looked for beside its glue. */
+export async function loadEngine(build: Build, place: WasmPlace): Promise<EngineClass> {
+  // Both paths are written out so that bundlers find the files.
+  const glue = build === "relaxed" ? await import("../wasm/relaxed/nomul.js") : await import("../wasm/simd/nomul.js");
+  await glue.default(place);
+  return glue.Engine satisfies EngineClass;
+}

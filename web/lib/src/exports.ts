@@ -1,0 +1,8 @@
+/** What both entry points export beside `load`. */
+export { detect } from "./detect.js";
+export type { Build, Capabilities } from "./detect.js";
+export { NomulError } from "./errors.js";
+export type { ErrorCode } from "./errors.js";
+export type { Model } from "./model.js";
+export type { ModelPlace } from "./open.js";
+export type * from "./types.js";

@@ -1,0 +1,86 @@
+/**
+ * What the calling thread and the worker say to each other. The caller numbers its requests; the worker answers each
+ * with any number of events and one result or error. The other way round the worker may ask the caller for bytes,
+ * for a caller that brings its own `fetch`.
+ */
+import type { Build } from "./detect.js";
+import type { ErrorMessage } from "./errors.js";
+import type { FinishReason, GenerationOptions, LoadProgress, MatrixInfo, Message, Timings, Usage } from "./types.js";
+
+/** Where the worker finds things. All plain data. */
+export interface OpenArguments {
+  /** The model folder, ending in a slash. */
+  url: string;
+  /** The bytes come from the caller, by {@link Ask}. */
+  askCaller: boolean;
+  build: Build;
+  wasmUrl: string | undefined;
+  contextLength: number | undefined;
+  cache: boolean;
+  startAtPlanes: number | undefined;
+}
+
+/** {@link GenerationOptions} without what cannot cross, and one of three prompts. */
+export interface GenerateArguments extends Omit<GenerationOptions, "signal" | "onPrefill" | "stop"> {
+  stop: string[];
+  prompt: { messages: Message[] } | { text: string } | { ids: number[] };
+}
+
+export type GenerateEvent =
+  { kind: "prefill"; done: number; total: number } | { kind: "token"; id: number; text: string; timings: Timings };
+
+export interface GenerateResult {
+  reason: FinishReason;
+  /** Text that was held back because it might have begun a stop text. */
+  text: string;
+  usage: Usage;
+  timings: Timings;
+}
+
+/** Every call: what it takes, what it reports on its way, what it gives. */
+export interface Calls {
+  open: { arguments: OpenArguments; event: LoadProgress; result: { contextLength: number } };
+  /** Waits for the weights that were still streaming when `open` returned. */
+  rest: { arguments: undefined; event: LoadProgress; result: undefined };
+  generate: { arguments: GenerateArguments; event: GenerateEvent; result: GenerateResult };
+  tokenize: { arguments: string; event: never; result: number[] };
+  detokenize: { arguments: number[]; event: never; result: string };
+  logits: { arguments: number[]; event: never; result: Float32Array<ArrayBuffer> };
+  inspect: { arguments: undefined; event: never; result: MatrixInfo[] };
+  setPlanes: { arguments: number | undefined; event: never; result: undefined };
+}
+
+export type CallName = keyof Calls;
+
+/** Caller to worker. */
+export type Request =
+  | { [N in CallName]: { id: number; call: N; arguments: Calls[N]["arguments"] } }[CallName]
+  | { id: number; abort: true }
+  | { id: number; answer: Answer };
+
+/** Worker to caller. */
+export type Response =
+  | { id: number; event: unknown }
+  | { id: number; result: unknown }
+  | { id: number; error: ErrorMessage }
+  | { id: number; ask: Ask };
+
+/** The worker asks for a file, then for its bytes part by part, then closes it. A file is known by its opening id. */
+export type Ask = { open: string; optional: boolean } | { read: number } | { close: number };
+
+export type Answer =
+  | { size: number | undefined }
+  | { absent: true }
+  | { part: Uint8Array<ArrayBuffer> }
+  | { end: true }
+  | { error: ErrorMessage };
+
+/** A channel to the other thread, the same for web workers and Node's worker threads. */
+export interface Port<Out, In> {
+  post(message: Out, transfer?: Transferable[]): void;
+  listen(onMessage: (message: In) => void, onFailure: (message: string) => void): void;
+  /** Ends the other thread (on the caller's side). */
+  end(): void;
+  /** Whether a pending call keeps the process alive (Node). */
+  hold(held: boolean): void;
+}

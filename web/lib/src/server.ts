@@ -1,0 +1,188 @@
+/** The worker's side: one model, its download, and the calls upon it. */
+import type { Build } from "./detect.js";
+import { Download } from "./download.js";
+import type { Engine, EngineClass } from "./engine.js";
+import { NomulError, packError, unpackError } from "./errors.js";
+import { generate } from "./generate.js";
+import type { Answer, Ask, CallName, Calls, OpenArguments, Port, Request, Response } from "./protocol.js";
+import type { Bytes, OpenFile, Source } from "./source.js";
+import type { LoadProgress } from "./types.js";
+
+/** What differs between a browser's worker and Node's. */
+export interface Host {
+  loadEngine(build: Build, wasmUrl: string | undefined): Promise<EngineClass>;
+  /** The source of a folder, for callers that do not bring their own `fetch`. */
+  source(url: string): Source;
+}
+
+/** What a call gets beside its arguments. */
+interface Context<N extends CallName> {
+  signal: AbortSignal;
+  emit: (event: Calls[N]["event"]) => void;
+}
+
+type Handlers = {
+  [N in CallName]: (args: Calls[N]["arguments"], context: Context<N>) => Promise<Calls[N]["result"]>;
+};
+
+/** Answers the calls that come through the port, for as long as the worker lives. */
+export function serve(port: Port<Response, Request>, host: Host): void {
+  const running = new Map<number, AbortController>();
+  const asker = new Asker(port);
+  const handlers = new Session(host, asker).handlers();
+
+  const run = async <N extends CallName>(id: number, call: N, args: Calls[N]["arguments"]) => {
+    const controller = new AbortController();
+    running.set(id, controller);
+    try {
+      const result = await handlers[call](args, {
+        signal: controller.signal,
+        emit: (event) => port.post({ id, event }),
+      });
+      port.post({ id, result }, result instanceof Float32Array ? [result.buffer] : []);
+    } catch (error) {
+      port.post({ id, error: packError(error) });
+    } finally {
+      running.delete(id);
+    }
+  };
+
+  port.listen(
+    (request) => {
+      if ("call" in request) void run(request.id, request.call, request.arguments);
+      else if ("abort" in request) running.get(request.id)?.abort();
+      else asker.answered(request.id, request.answer);
+    },
+    () => undefined,
+  );
+}
+
+class Session {
+  readonly #host: Host;
+  readonly #asker: Asker;
+  #engine: Engine | undefined;
+  /** Settles when all weights are here. */
+  #rest: Promise<void> = Promise.resolve();
+  /** Stops the download. */
+  readonly #download = new AbortController();
+  #report: (progress: LoadProgress) => void = () => undefined;
+  /** Ends when the engine's state is free: generation and logits use it in turn. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(host: Host, asker: Asker) {
+    this.#host = host;
+    this.#asker = asker;
+  }
+
+  handlers(): Handlers {
+    return {
+      open: (args, { emit }) => this.#open(args, emit),
+      rest: async (_, { signal, emit }) => {
+        this.#report = emit;
+        signal.addEventListener("abort", () => this.#download.abort());
+        await this.#rest;
+        return undefined;
+      },
+      generate: (args, { signal, emit }) => {
+        const arrived = performance.now();
+        return this.#inTurn(signal, (engine) => generate(engine, args, arrived, signal, emit));
+      },
+      logits: (ids, { signal }) =>
+        this.#inTurn(signal, (engine) => new Float32Array(engine.logits(Uint32Array.from(ids)))),
+      tokenize: async (text) => [...this.#ready.tokenize(text)],
+      detokenize: async (ids) => this.#ready.detokenize(Uint32Array.from(ids)),
+      inspect: async () => this.#ready.inspect(),
+      setPlanes: async (planes) => {
+        this.#ready.setPlanes(planes);
+        return undefined;
+      },
+    };
+  }
+
+  get #ready(): Engine {
+    if (this.#engine === undefined) throw new NomulError("not_ready", "the model is not open yet");
+    return this.#engine;
+  }
+
+  async #open(args: OpenArguments, emit: (progress: LoadProgress) => void): Promise<{ contextLength: number }> {
+    this.#report = emit;
+    const { signal } = this.#download;
+    const source = args.askCaller ? this.#asker : this.#host.source(args.url);
+    const report = (progress: LoadProgress) => this.#report(progress);
+    const download = new Download({ url: args.url, source, cache: args.cache, signal, report });
+    const EngineClass = await this.#host.loadEngine(args.build, args.wasmUrl);
+    const engine = await download.describe(EngineClass, args.contextLength);
+    this.#engine = engine;
+    await new Promise<void>((resolve, reject) => {
+      const enough = () => {
+        const { usable, level, levels } = engine.progress();
+        if (usable && level >= Math.min(args.startAtPlanes ?? levels, levels)) resolve();
+      };
+      this.#rest = download.weights(engine, enough);
+      this.#rest.then(resolve, reject);
+    });
+    return { contextLength: engine.contextLength };
+  }
+
+  async #inTurn<T>(signal: AbortSignal, use: (engine: Engine) => T | Promise<T>): Promise<T> {
+    const before = this.#turn;
+    let free = () => {};
+    this.#turn = new Promise<void>((resolve) => (free = resolve));
+    try {
+      await before;
+      signal.throwIfAborted();
+      return await use(this.#ready);
+    } finally {
+      free();
+    }
+  }
+}
+
+/** The source that asks the calling thread for its bytes. */
+class Asker implements Source {
+  readonly #port: Port<Response, Request>;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #next = 1;
+
+  constructor(port: Port<Response, Request>) {
+    this.#port = port;
+  }
+
+  answered(id: number, answer: Answer): void {
+    const resolve = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    resolve?.(answer);
+  }
+
+  async open(file: string, optional: boolean, signal: AbortSignal): Promise<OpenFile | undefined> {
+    const handle = this.#next;
+    const answer = await this.#ask({ open: file, optional });
+    signal.throwIfAborted();
+    if ("absent" in answer) return undefined;
+    const size = "size" in answer ? answer.size : undefined;
+    return { size, parts: this.#parts(handle, signal) };
+  }
+
+  async *#parts(handle: number, signal: AbortSignal): AsyncGenerator<Bytes, void, void> {
+    try {
+      for (;;) {
+        const answer = await this.#ask({ read: handle });
+        signal.throwIfAborted();
+        if (!("part" in answer)) return;
+        yield answer.part;
+      }
+    } finally {
+      this.#port.post({ id: this.#next++, ask: { close: handle } });
+    }
+  }
+
+  async #ask(ask: Ask): Promise<Answer> {
+    const id = this.#next++;
+    const answer = await new Promise<Answer>((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#port.post({ id, ask });
+    });
+    if ("error" in answer) throw unpackError(answer.error);
+    return answer;
+  }
+}

@@ -1,0 +1,193 @@
+import type { Build, Capabilities } from "./detect.js";
+
+/** One message of a conversation. */
+export interface Message {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** How the next token is chosen. What is left out is taken from the model's `generation_config.json`, else as noted. */
+export interface SamplingOptions {
+  /** 0 takes the most probable token; higher is more random. */
+  temperature?: number | undefined;
+  /** Keep the most probable tokens that together reach this probability, in 0..1. */
+  top_p?: number | undefined;
+  /** Keep this many of the most probable tokens; 0 keeps all. */
+  top_k?: number | undefined;
+  /** Keep tokens at least this fraction as probable as the most probable one, in 0..1. */
+  min_p?: number | undefined;
+  /** The same seed and the same request give the same tokens on every engine. Random where left out. */
+  seed?: number | undefined;
+  /** Logits of tokens already seen are divided by this where positive and multiplied where negative. */
+  repetition_penalty?: number | undefined;
+  /** Subtracted from logits of tokens already generated. */
+  presence_penalty?: number | undefined;
+  /** Subtracted from logits once for each time that the token was generated. */
+  frequency_penalty?: number | undefined;
+  /** Added to the logits of tokens, by id. */
+  logit_bias?: Record<number, number> | undefined;
+}
+
+export interface GenerationOptions extends SamplingOptions {
+  /** Most tokens to generate. To the end of the context where left out. */
+  max_tokens?: number | undefined;
+  /** Texts that end the generation; they are not part of the answer. */
+  stop?: string | string[] | undefined;
+  /** Stops between two tokens; the request then fails with an `AbortError`. */
+  signal?: AbortSignal | undefined;
+  /** Called while the prompt is read: tokens read so far, and all of them. */
+  onPrefill?: ((done: number, total: number) => void) | undefined;
+}
+
+export interface ChatOptions extends GenerationOptions {
+  messages: Message[];
+  stream?: boolean | undefined;
+}
+
+export interface CompleteOptions extends GenerationOptions {
+  /** Text, or token ids used as they are. */
+  prompt: string | number[];
+  stream?: boolean | undefined;
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+/** How fast a request went, by the clock of the worker. */
+export interface Timings {
+  /** From the request's arrival to its first token, in seconds. */
+  time_to_first_token_s: number;
+  /** Prompt tokens a second, without those kept from the request before; 0 where none had to be read. */
+  prefill_tokens_per_s: number;
+  /** Generated tokens after the first, a second; 0 with fewer than two. */
+  decode_tokens_per_s: number;
+}
+
+/** `stop`: the model ended its text or a stop text came. `length`: `max_tokens` or the context is used up. */
+export type FinishReason = "stop" | "length";
+
+interface Reply<Kind extends string, Choice> {
+  id: string;
+  object: Kind;
+  /** Seconds since 1970. */
+  created: number;
+  /** Where the model was loaded from. */
+  model: string;
+  choices: [Choice];
+}
+
+export interface ChatCompletion extends Reply<
+  "chat.completion",
+  { index: 0; message: { role: "assistant"; content: string }; finish_reason: FinishReason }
+> {
+  usage: Usage;
+  timings: Timings;
+}
+
+/** `usage` is there on the last part only, `timings` on every part that follows a token. */
+export interface ChatCompletionChunk extends Reply<
+  "chat.completion.chunk",
+  { index: 0; delta: { role?: "assistant"; content?: string }; finish_reason: FinishReason | null }
+> {
+  usage?: Usage;
+  timings?: Timings;
+}
+
+export interface TextCompletion extends Reply<
+  "text_completion",
+  { index: 0; text: string; tokens: number[]; finish_reason: FinishReason }
+> {
+  usage: Usage;
+  timings: Timings;
+}
+
+export interface TextCompletionChunk extends Reply<
+  "text_completion",
+  { index: 0; text: string; tokens: number[]; finish_reason: FinishReason | null }
+> {
+  usage?: Usage;
+  timings?: Timings;
+}
+
+/** What loading is doing. */
+export interface LoadProgress {
+  /** `engine`: compiling. `description`: configuration and tokenizer. `weights`: the shards. `done`: all is here. */
+  phase: "engine" | "description" | "weights" | "done";
+  /** The file being read, its name in the model folder. */
+  file: string | undefined;
+  /** Bytes of the model that are here. */
+  loaded: number;
+  /** Bytes of the whole model; `undefined` until the index has told. */
+  total: number | undefined;
+  /** Over the last few seconds; `undefined` before there is something to measure. */
+  bytesPerSecond: number | undefined;
+  /** At that speed; `undefined` where speed or total is. */
+  secondsLeft: number | undefined;
+  /** Plane shards that are complete. */
+  level: number;
+  /** Plane shards that there are; 0 until the index has told. */
+  levels: number;
+  /** The planes that are here make a model that answers. */
+  usable: boolean;
+}
+
+/** One matrix of the model: what it costs and why. */
+export interface MatrixInfo {
+  /** Its name in the checkpoint. */
+  name: string;
+  /** The block it belongs to; 0 for the embedding and the head. */
+  layer: number;
+  kind: "q" | "k" | "v" | "o" | "gate" | "up" | "down" | "embedding" | "head";
+  /** Outputs. */
+  rows: number;
+  /** Inputs. */
+  columns: number;
+  /** Sign planes, that is bits a weight, without scales. */
+  planes: number;
+  /** How many of them are here. */
+  planes_ready: number;
+  /** Of planes and scales together. */
+  bytes: number;
+  /** Relative error against the checkpoint's matrix, where the quantiser wrote it down. */
+  error: number | null;
+  /** Why it got its planes, where the quantiser wrote it down. */
+  reason: string | null;
+}
+
+/** What `load` knows about a model that is open. */
+export interface ModelInfo {
+  /** Where it was loaded from. */
+  url: string;
+  /** Most tokens of prompt and answer together. */
+  contextLength: number;
+  /** The compiled engine that runs, and why it was taken. */
+  build: Build;
+  buildReason: string;
+  /** What the JavaScript engine can run. */
+  capabilities: Capabilities;
+}
+
+/** The part of `fetch` that loading uses. */
+export type Fetch = (url: string, init: { signal: AbortSignal; headers: Record<string, string> }) => Promise<Response>;
+
+export interface LoadOptions {
+  /** Stops loading: nothing is fetched after it fires, and what waits for the model fails with an `AbortError`. */
+  signal?: AbortSignal | undefined;
+  /** Called at most ten times a second, and at every change of phase or of the number of planes. */
+  onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Most tokens of prompt and answer together. The model's own limit, at most 2048, where left out. */
+  contextLength?: number | undefined;
+  /** Which compiled engine to run. `auto` takes what `detect` recommends. */
+  build?: "auto" | Build | undefined;
+  /** Where the engine's .wasm file is, for sites that host it elsewhere than beside the package. */
+  wasmUrl?: string | URL | ((build: Build) => string | URL) | undefined;
+  /** Where the worker's script is, for sites that host it elsewhere. It must have the page's origin. */
+  workerUrl?: string | URL | undefined;
+  /** Keep shards in the browser's Cache API (the default where there is one), or nowhere. */
+  cache?: "cache-api" | false | undefined;
+  /** Resolve when this many planes are here; the rest keeps streaming. All of them where left out. */
+  startAtPlanes?: number | undefined;
+}
