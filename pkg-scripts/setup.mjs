@@ -72,7 +72,8 @@ async function bindgen() {
   const tool = cargoTool("wasm-bindgen");
   if (existsSync(tool) && answer(tool, ["--version"]) === `wasm-bindgen ${version}`) return;
   say(`- building wasm-bindgen ${version} (about two minutes, once)`);
-  const words = ["--version", `=${version}`, "--locked", "--force", "--root", join(cache, "tools")];
+  // Not --locked: the lock file of 0.2.130 names a crate version that the registry no longer offers.
+  const words = ["--version", `=${version}`, "--force", "--root", join(cache, "tools")];
   await run("cargo", ["install", "wasm-bindgen-cli", ...words]);
 }
 
