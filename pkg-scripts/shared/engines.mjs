@@ -1,0 +1,73 @@
+// One request to a model on each engine: the native command, the command under wasmtime, the package in Node and in
+// Chromium. Tests compare what they answer, benchmarks how fast.
+
+import { chromium } from "playwright-core";
+import { CHROMIUM_FLAGS, findChromium } from "./browser.mjs";
+import { Failure, output } from "./command.mjs";
+import { nomul, root, wasiModule, wasmtimeRunner } from "./folders.mjs";
+import { join } from "node:path";
+import { serve } from "../serve.mjs";
+
+/** The words that run the nomul command on the engine, with `folder` readable, up to the command's own words. */
+const COMMANDS = {
+  native: () => [nomul],
+  "wasmtime simd": (folder) => [wasmtimeRunner, "--dir", `${folder}::${folder}`, wasiModule("simd")],
+  "wasmtime relaxed": (folder) => [wasmtimeRunner, "--dir", `${folder}::${folder}`, wasiModule("relaxed")],
+};
+
+/** The engines that run the command. */
+export const COMMAND_ENGINES = Object.keys(COMMANDS);
+
+/** Runs `nomul SUBCOMMAND FOLDER WORDS --json` on an engine; answers with the object on the last line. */
+export async function command(engine, subcommand, folder, words) {
+  const [program, ...before] = COMMANDS[engine](folder);
+  const text = await output(program, [...before, subcommand, folder, ...words, "--json"]);
+  return JSON.parse(text.trimEnd().split("\n").at(-1));
+}
+
+/** Loads a model folder with the package in this Node, calls `work(model)`, and disposes of it. */
+export async function inNode(folder, build, work) {
+  const { load } = await import("nomul");
+  const model = await load(folder, { build });
+  try {
+    return await work(model);
+  } finally {
+    await model.dispose();
+  }
+}
+
+/**
+ * A page in Chromium that can `import("/build/index.js")`, the package as it is published, and load `/model/`.
+ * Answers with the page and `close()`.
+ */
+export async function packageInChromium(folder) {
+  const executablePath = findChromium();
+  if (!executablePath) throw new Failure("no Chromium: install one, or name one in NOMUL_CHROMIUM");
+  const served = await serve({ root: join(root, "web", "lib"), models: { model: folder } });
+  const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
+  const page = await browser.newPage();
+  await page.route(served.url, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html>" }));
+  await page.goto(served.url);
+  const close = async () => {
+    await browser.close();
+    await served.close();
+  };
+  return { page, close };
+}
+
+/** One text completion by the package in Chromium. `request` is that of `model.complete`. */
+export async function completeInChromium(folder, build, request) {
+  const { page, close } = await packageInChromium(folder);
+  try {
+    return await page.evaluate(
+      async ([build, request]) => {
+        const { load } = await import("/build/index.js");
+        const model = await load("/model/", { build, cache: false });
+        return model.complete(request);
+      },
+      [build, request],
+    );
+  } finally {
+    await close();
+  }
+}
