@@ -3,16 +3,16 @@
  * engine checks what comes from here like everything else.
  */
 import type { Shard } from "./engine.js";
-import type { Bytes, OpenFile } from "./source.js";
+import type { Bytes, Parts } from "./source.js";
 
 const CACHE = "nomul-shards";
 const CHECKSUM = "nomul-sha256";
 
 export interface ShardCache {
   /** The shard's bytes, if they are here. */
-  find(shard: Shard): Promise<OpenFile | undefined>;
+  find(shard: Shard): Promise<Parts | undefined>;
   /** Passes a shard's bytes through and keeps them once all have come. A full disk only means that nothing is kept. */
-  keep(shard: Shard, parts: OpenFile["parts"]): OpenFile["parts"];
+  keep(shard: Shard, parts: Parts): Parts;
   /** Forgets a shard that turned out to be damaged. */
   forget(shard: Shard): Promise<void>;
 }
@@ -34,8 +34,7 @@ export async function openShardCache(folder: string): Promise<ShardCache | undef
   return {
     async find(shard) {
       const response = await cache.match(key(shard)).catch(() => undefined);
-      if (!response?.body) return undefined;
-      return { size: shard.bytes, parts: read(response.body as ReadableStream<Bytes>) };
+      return response?.body ? read(response.body as ReadableStream<Bytes>) : undefined;
     },
     keep: (shard, parts) => keep(cache, key(shard), shard, parts),
     async forget(shard) {
@@ -44,7 +43,7 @@ export async function openShardCache(folder: string): Promise<ShardCache | undef
   };
 }
 
-async function* read(body: ReadableStream<Bytes>): OpenFile["parts"] {
+async function* read(body: ReadableStream<Bytes>): Parts {
   const reader = body.getReader();
   try {
     for (;;) {
@@ -57,7 +56,7 @@ async function* read(body: ReadableStream<Bytes>): OpenFile["parts"] {
   }
 }
 
-async function* keep(cache: Cache, key: string, shard: Shard, parts: OpenFile["parts"]): OpenFile["parts"] {
+async function* keep(cache: Cache, key: string, shard: Shard, parts: Parts): Parts {
   const { readable, writable } = new TransformStream<Bytes, Bytes>();
   const stored = cache.put(key, new Response(readable, { headers: { "content-length": String(shard.bytes) } }));
   let storing = true;

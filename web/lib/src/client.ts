@@ -1,7 +1,7 @@
 /** The calling thread's side of the protocol. */
 import { NomulError, abortError, packError, unpackError } from "./errors.js";
 import type { Answer, Ask, CallName, Calls, Port, Request, Response } from "./protocol.js";
-import type { OpenFile, Source } from "./source.js";
+import type { Parts, Source } from "./source.js";
 
 interface Pending {
   resolve(result: unknown): void;
@@ -89,7 +89,7 @@ export class Client {
 /** Reads files for the worker through the caller's own `fetch`. */
 class Files {
   readonly #source: Source;
-  readonly #open = new Map<number, OpenFile["parts"]>();
+  readonly #open = new Map<number, Parts>();
   /** One for each request in flight or open file. */
   readonly #controllers = new Map<number, AbortController>();
 
@@ -113,10 +113,10 @@ class Files {
   async #opened(id: number, name: string, optional: boolean): Promise<Answer> {
     const controller = new AbortController();
     this.#controllers.set(id, controller);
-    const file = await this.#source.open(name, optional, controller.signal);
-    if (file === undefined) return { absent: true };
-    this.#open.set(id, file.parts);
-    return { size: file.size };
+    const parts = await this.#source.open(name, optional, controller.signal);
+    if (parts === undefined) return { absent: true };
+    this.#open.set(id, parts);
+    return { opened: true };
   }
 
   async #read(handle: number): Promise<Answer> {

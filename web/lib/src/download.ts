@@ -3,7 +3,7 @@ import { openShardCache, type ShardCache } from "./cache.js";
 import type { Engine, EngineClass, EngineProgress, Shard } from "./engine.js";
 import { NomulError } from "./errors.js";
 import { Meter } from "./meter.js";
-import { readFile, type Bytes, type OpenFile, type Source } from "./source.js";
+import { readFile, type Bytes, type Parts, type Source } from "./source.js";
 import type { LoadProgress } from "./types.js";
 
 const REPORT_EVERY_MS = 100;
@@ -76,7 +76,7 @@ export class Download {
   async #shard(engine: Engine, shard: Shard, cache: ShardCache | undefined): Promise<void> {
     const kept = await cache?.find(shard);
     try {
-      const parts = kept?.parts ?? (await this.#fetch(shard)).parts;
+      const parts = kept ?? (await this.#fetch(shard));
       await this.#push(engine, shard, kept || !cache ? parts : cache.keep(shard, parts));
     } catch (error) {
       if (cache && (error as { code?: unknown }).code === "checksum") await cache.forget(shard);
@@ -84,18 +84,14 @@ export class Download {
     }
   }
 
-  async #fetch(shard: Shard): Promise<OpenFile> {
-    const open = await this.#options.source.open(shard.file, false, this.#options.signal);
-    if (open === undefined) throw new NomulError("missing", `${shard.file}: there is no such file`);
-    if (open.size !== undefined && open.size !== shard.bytes) {
-      await open.parts.return();
-      throw new NomulError("format", `${shard.file}: ${open.size} bytes, the index promises ${shard.bytes}`);
-    }
-    return open;
+  async #fetch(shard: Shard): Promise<Parts> {
+    const parts = await this.#options.source.open(shard.file, false, this.#options.signal);
+    if (parts === undefined) throw new NomulError("missing", `${shard.file}: there is no such file`);
+    return parts;
   }
 
   /** Each part goes straight into the engine, which keeps weights in one place and checks every shard's SHA-256. */
-  async #push(engine: Engine, shard: Shard, parts: OpenFile["parts"]): Promise<void> {
+  async #push(engine: Engine, shard: Shard, parts: Parts): Promise<void> {
     let received = 0;
     for await (const part of parts) {
       this.#options.signal.throwIfAborted();
@@ -108,7 +104,7 @@ export class Download {
       this.progress("weights", shard.file);
     }
     if (received < shard.bytes) {
-      throw new NomulError("network", `${shard.file}: ended after ${received} of ${shard.bytes} bytes`);
+      throw new NomulError("format", `${shard.file}: ended after ${received} of ${shard.bytes} bytes`);
     }
   }
 

@@ -2,7 +2,7 @@
 import { open } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { NomulError } from "./errors.js";
-import type { Bytes, Source } from "./source.js";
+import type { Parts, Source } from "./source.js";
 
 const PART_BYTES = 1 << 20;
 
@@ -10,37 +10,28 @@ export function fileSource(folder: string): Source {
   return {
     async open(file, optional, signal) {
       const path = fileURLToPath(new URL(file, folder));
-      let handle;
-      let size;
       try {
-        handle = await open(path);
-        size = (await handle.stat()).size;
+        return read(path, await open(path), signal);
       } catch (cause) {
-        await handle?.close();
         const absent = (cause as NodeJS.ErrnoException).code === "ENOENT";
         if (absent && optional) return undefined;
         if (absent) throw new NomulError("missing", `${path}: there is no such file`, { cause });
         throw new NomulError("io", `${path}: ${(cause as Error).message}`, { cause });
       }
-      return { size, parts: read(path, handle, signal) };
     },
   };
 }
 
-async function* read(
-  path: string,
-  handle: Awaited<ReturnType<typeof open>>,
-  signal: AbortSignal,
-): AsyncGenerator<Bytes, void, void> {
-  const buffer = new Uint8Array(PART_BYTES);
+async function* read(path: string, handle: Awaited<ReturnType<typeof open>>, signal: AbortSignal): Parts {
   try {
     for (;;) {
       signal.throwIfAborted();
+      const buffer = new Uint8Array(PART_BYTES);
       const { bytesRead } = await handle.read(buffer, 0, PART_BYTES, null).catch((cause: unknown) => {
         throw new NomulError("io", `${path}: ${(cause as Error).message}`, { cause });
       });
       if (bytesRead === 0) return;
-      yield buffer.slice(0, bytesRead);
+      yield buffer.subarray(0, bytesRead);
     }
   } finally {
     await handle.close();

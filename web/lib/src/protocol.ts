@@ -69,11 +69,7 @@ export type Response =
 export type Ask = { open: string; optional: boolean } | { read: number } | { close: number };
 
 export type Answer =
-  | { size: number | undefined }
-  | { absent: true }
-  | { part: Uint8Array<ArrayBuffer> }
-  | { end: true }
-  | { error: ErrorMessage };
+  { opened: true } | { absent: true } | { part: Uint8Array<ArrayBuffer> } | { end: true } | { error: ErrorMessage };
 
 /** A channel to the other thread, the same for web workers and Node's worker threads. */
 export interface Port<Out, In> {

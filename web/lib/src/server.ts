@@ -5,7 +5,7 @@ import type { Engine, EngineClass } from "./engine.js";
 import { NomulError, packError, unpackError } from "./errors.js";
 import { generate } from "./generate.js";
 import type { Answer, Ask, CallName, Calls, OpenArguments, Port, Request, Response } from "./protocol.js";
-import type { Bytes, OpenFile, Source } from "./source.js";
+import type { Parts, Source } from "./source.js";
 import type { LoadProgress } from "./types.js";
 
 /** What differs between a browser's worker and Node's. */
@@ -154,16 +154,14 @@ class Asker implements Source {
     resolve?.(answer);
   }
 
-  async open(file: string, optional: boolean, signal: AbortSignal): Promise<OpenFile | undefined> {
+  async open(file: string, optional: boolean, signal: AbortSignal): Promise<Parts | undefined> {
     const handle = this.#next;
     const answer = await this.#ask({ open: file, optional });
     signal.throwIfAborted();
-    if ("absent" in answer) return undefined;
-    const size = "size" in answer ? answer.size : undefined;
-    return { size, parts: this.#parts(handle, signal) };
+    return "absent" in answer ? undefined : this.#parts(handle, signal);
   }
 
-  async *#parts(handle: number, signal: AbortSignal): AsyncGenerator<Bytes, void, void> {
+  async *#parts(handle: number, signal: AbortSignal): Parts {
     try {
       for (;;) {
         const answer = await this.#ask({ read: handle });

@@ -4,16 +4,12 @@ import type { Fetch } from "./types.js";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-export interface OpenFile {
-  /** Bytes of the whole file, where the source knows before reading. */
-  size: number | undefined;
-  /** The file from its start, cut anywhere. */
-  parts: AsyncGenerator<Bytes, void, void>;
-}
+/** A file from its start, cut anywhere. */
+export type Parts = AsyncGenerator<Bytes, void, void>;
 
 export interface Source {
   /** Opens a file of the folder; `undefined` where an optional one is not there. */
-  open(file: string, optional: boolean, signal: AbortSignal): Promise<OpenFile | undefined>;
+  open(file: string, optional: boolean, signal: AbortSignal): Promise<Parts | undefined>;
 }
 
 /** How often a connection that broke in the middle of a file is taken up again. */
@@ -31,8 +27,7 @@ export function httpSource(folder: string, fetch: Fetch): Source {
         return undefined;
       }
       check(response, url);
-      const size = declaredSize(response);
-      return { size, parts: readAll(fetch, url, response, size, signal) };
+      return readAll(fetch, url, response, signal);
     },
   };
 }
@@ -60,51 +55,39 @@ function check(response: Response, url: string): void {
   if (isHtml(response)) throw new NomulError("network", `${url}: the server sent an HTML page instead of the file`);
 }
 
-function declaredSize(response: Response): number | undefined {
-  // With a content encoding the length counts the encoded bytes.
-  const length = response.headers.get("content-encoding") ? null : response.headers.get("content-length");
-  return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
-}
-
-async function* readAll(
-  fetch: Fetch,
-  url: string,
-  response: Response,
-  size: number | undefined,
-  signal: AbortSignal,
-): AsyncGenerator<Bytes, void, void> {
+/**
+ * The whole body, over as many connections as it takes. Its length is not checked here: a content length may count
+ * encoded bytes, and whoever reads knows better how much there must be.
+ */
+async function* readAll(fetch: Fetch, url: string, response: Response, signal: AbortSignal): Parts {
   let received = 0;
   for (let resumes = 0; ; resumes++) {
-    let failure: unknown;
-    let skip = resumes > 0 && response.status !== 206 ? received : 0;
+    // A server without ranges sends what is here already once more.
+    let skip = response.status === 206 ? 0 : received;
     const reader = (response.body as ReadableStream<Bytes> | null)?.getReader();
+    let failure: unknown;
     try {
       for (;;) {
-        let part: ReadableStreamReadResult<Bytes> | undefined;
+        let part: Bytes | undefined;
         try {
-          part = await reader?.read();
+          part = (await reader?.read())?.value;
         } catch (error) {
           signal.throwIfAborted();
           failure = error;
         }
-        if (part?.value === undefined) break;
-        const skipped = Math.min(skip, part.value.length);
+        if (part === undefined) break;
+        const skipped = Math.min(skip, part.length);
         skip -= skipped;
-        if (skipped === part.value.length) continue;
-        received += part.value.length - skipped;
-        yield part.value.subarray(skipped);
+        received += part.length - skipped;
+        if (skipped < part.length) yield part.subarray(skipped);
       }
     } finally {
-      // Reached early when the reader of this generator stops: the connection then ends.
+      // Reached early when whoever reads has enough: the connection then ends.
       reader?.cancel().catch(() => undefined);
     }
-    const complete = failure === undefined && (size === undefined || received >= size);
-    if (complete) return;
-    if (resumes === RESUMES || size === undefined) {
-      const whole = size === undefined ? "" : ` of ${size}`;
-      throw new NomulError("network", `${url}: the connection ended after ${received}${whole} bytes`, {
-        cause: failure,
-      });
+    if (failure === undefined) return;
+    if (resumes === RESUMES) {
+      throw new NomulError("network", `${url}: the connection ended after ${received} bytes`, { cause: failure });
     }
     await pause(FIRST_PAUSE_MS * 2 ** resumes, signal);
     response = await request(fetch, url, received, signal);
@@ -143,18 +126,18 @@ export async function readFile(
   signal: AbortSignal,
   onBytes: (count: number) => void,
 ): Promise<Bytes | undefined> {
-  const open = await source.open(file, optional, signal);
-  if (open === undefined) return undefined;
-  const parts: Bytes[] = [];
+  const parts = await source.open(file, optional, signal);
+  if (parts === undefined) return undefined;
+  const all: Bytes[] = [];
   let length = 0;
-  for await (const part of open.parts) {
-    parts.push(part);
+  for await (const part of parts) {
+    all.push(part);
     length += part.length;
     onBytes(part.length);
   }
   const whole = new Uint8Array(length);
   let at = 0;
-  for (const part of parts) {
+  for (const part of all) {
     whole.set(part, at);
     at += part.length;
   }

@@ -147,14 +147,17 @@ export interface MatrixInfo {
   columns: number;
   /** Sign planes, that is bits a weight, without scales. */
   planes: number;
-  /** How many of them are here. */
+  /** How many of them are here and in use. */
   planes_ready: number;
   /** Of planes and scales together. */
   bytes: number;
-  /** Relative error against the checkpoint's matrix, where the quantiser wrote it down. */
-  error: number | null;
-  /** Why it got its planes, where the quantiser wrote it down. */
-  reason: string | null;
+  /**
+   * Relative error against the checkpoint's matrix, weighted by the activations of the calibration text; NaN if
+   * the quantiser did not write it down.
+   */
+  error: number;
+  /** Why it got its planes. */
+  reason: string;
 }
 
 /** What `load` knows about a model that is open. */

@@ -9,8 +9,8 @@ export interface Matrix {
   planes: number;
   planes_ready: number;
   bytes: number;
-  error: number | null;
-  reason: string | null;
+  error: number;
+  reason: string;
 }
 
 /** The matrices of a block, in the order in which the model uses them. */
@@ -57,9 +57,9 @@ export function shade(planes: number): number {
   return Math.min(Math.max(planes, 1), 6);
 }
 
-/** A relative error: `4.31 %`. */
+/** A relative error: `4.31 %`. It is not a number where the quantiser did not write it down. */
 export function percent(fraction: number): string {
-  return `${(fraction * 100).toFixed(2)} %`;
+  return Number.isNaN(fraction) ? "unknown" : `${(fraction * 100).toFixed(2)} %`;
 }
 
 /** A matrix in one sentence, for those who hear the grid. */
@@ -71,8 +71,8 @@ export function describe(matrix: Matrix): string {
     planes_ready < planes ? `${planes_ready} here` : "",
     `${rows} by ${columns}`,
     `${bytes} bytes`,
-    error === null ? "" : `error ${percent(error)}`,
-    reason ?? "",
+    `error ${percent(error)}`,
+    reason,
   ]
     .filter((part) => part !== "")
     .join(", ");

@@ -1,0 +1,74 @@
+// The package as a web developer uses it: published files, no bundler, a strict policy, in a plain page.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { root } from "../../pkg-scripts/shared/folders.mjs";
+import { packageInChromium } from "../../pkg-scripts/shared/engines.mjs";
+
+const folder = join(root, "tests", "golden", "model-tiny");
+
+let page, close;
+before(async () => ({ page, close } = await packageInChromium(folder)));
+after(() => close?.());
+
+test("both builds are found and give the same logits", async () => {
+  const [simd, relaxed] = await page.evaluate(async () => {
+    const { load } = await import("/build/index.js");
+    const logits = async (build) => {
+      const model = await load("/model/", { build, cache: false });
+      const values = [...(await model.logits([1, 2, 3]))];
+      await model.dispose();
+      return values;
+    };
+    return [await logits("simd"), await logits("relaxed")];
+  });
+  assert.ok(simd.length > 0);
+  assert.deepEqual(simd, relaxed);
+});
+
+test("an abort while the answer streams", async () => {
+  const result = await page.evaluate(async () => {
+    const { load } = await import("/build/index.js");
+    const model = await load("/model/");
+    const controller = new AbortController();
+    const request = { prompt: [1], max_tokens: 1000, temperature: 1, stream: true, signal: controller.signal };
+    let parts = 0;
+    try {
+      for await (const _ of model.complete(request)) if (++parts === 3) controller.abort();
+    } catch (error) {
+      return { parts, name: error.name, isDomException: error instanceof DOMException };
+    } finally {
+      await model.dispose();
+    }
+  });
+  assert.deepEqual(result, { parts: 3, name: "AbortError", isDomException: true });
+});
+
+test("an error of the engine keeps its code", async () => {
+  const result = await page.evaluate(async () => {
+    const { load, NomulError } = await import("/build/index.js");
+    const model = await load("/model/");
+    const error = await model.complete({ prompt: [] }).catch((error) => error);
+    return { code: error.code, isNomulError: error instanceof NomulError };
+  });
+  assert.deepEqual(result, { code: "input", isNomulError: true });
+});
+
+test("a worker that is not there is told", async () => {
+  const message = await page.evaluate(async () => {
+    const { load } = await import("/build/index.js");
+    return load("/model/", { workerUrl: "/nowhere.js" }).catch((error) => `${error.code}: ${error.message}`);
+  });
+  assert.match(message, /^internal: the worker failed/);
+});
+
+test("the package says what it is", async () => {
+  const { exports, sideEffects, license } = JSON.parse(
+    await readFile(join(root, "web", "lib", "package.json"), "utf8"),
+  );
+  assert.equal(sideEffects, false);
+  assert.equal(license, "MIT OR Apache-2.0");
+  assert.equal(Object.keys(exports["."])[0], "types");
+});

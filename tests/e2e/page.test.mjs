@@ -1,0 +1,221 @@
+// What a visitor does: load, talk, stop, look at the bits; by mouse, by keyboard and by ear.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { after, before, describe, test } from "node:test";
+import { misbehave } from "../../web/lib/test/support/server.mjs";
+import { modelFolder, open, ready, say, serveSite, startBrowser } from "./support/page.mjs";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const SIZES = { wide: { width: 1280, height: 860 }, narrow: { width: 360, height: 740 } };
+
+let browser, site, folder;
+
+before(async () => {
+  folder = await modelFolder();
+  browser = await startBrowser();
+  site = await serveSite(folder);
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.close();
+});
+
+/** The page's address with a model at `/model/` of the same server. */
+const address = () => `${site.url}?model=/model/`;
+
+async function seriousViolations(page) {
+  // The page's policy forbids added script elements, so axe comes through the debugger.
+  await page.evaluate(await readFile(AXE, "utf8"));
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+}
+
+for (const [size, viewport] of Object.entries(SIZES)) {
+  for (const colorScheme of ["light", "dark"]) {
+    test(`${size}, ${colorScheme}: loads, answers, and everyone can use it`, async () => {
+      const { page, quiet, close } = await open(browser, address(), { viewport, colorScheme });
+      await ready(page);
+      await say(page, "What is gravity?");
+      await page.waitForSelector("article.assistant .text");
+      await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: "Sampling" }).click();
+      await page.getByText("As a table").click();
+      assert.deepEqual(await seriousViolations(page), []);
+      const { scrollWidth } = await page.evaluate(() => document.documentElement);
+      assert.ok(scrollWidth === undefined || scrollWidth <= viewport.width);
+      quiet();
+      await close();
+    });
+  }
+}
+
+describe("talking", () => {
+  let page, quiet, close;
+  before(async () => {
+    ({ page, quiet, close } = await open(browser, address(), { viewport: SIZES.wide }));
+    await ready(page);
+    await page.getByRole("button", { name: "Sampling" }).click();
+    await page.getByLabel("Temperature").fill("0");
+  });
+  after(() => close?.());
+
+  const answer = () => page.locator("article.assistant").last();
+
+  test("an answer streams in, and its speed is shown", async () => {
+    await page.getByLabel("Most tokens").fill("24");
+    await say(page, "What is gravity?");
+    const lengths = new Set();
+    while ((await answer().getAttribute("data-state")) !== "done") lengths.add((await answer().innerText()).length);
+    assert.ok(lengths.size > 2, `seen lengths: ${[...lengths]}`);
+    for (const name of ["first", "prefill", "decode"]) {
+      assert.match(await page.locator(`[data-stat=${name}]`).innerText(), /^[\d.]+ (s|tokens\/s)$/);
+    }
+  });
+
+  test("greedy, the same question has the same answer", async () => {
+    const first = await answer().innerText();
+    await page.getByRole("button", { name: "Regenerate" }).click();
+    await page.waitForFunction(
+      () =>
+        document.querySelectorAll("article.assistant").length === 1 && !document.querySelector("[data-state=writing]"),
+    );
+    assert.equal(await answer().innerText(), first);
+  });
+
+  test("Escape stops, what was written stays, and the next question works", async () => {
+    await page.getByLabel("Most tokens").fill("1000");
+    await say(page, "Tell me a long story about a whale.");
+    await page.waitForFunction(() => [...document.querySelectorAll("article.assistant")].at(-1).innerText.length > 40);
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("article.assistant[data-state=stopped]");
+    assert.ok((await answer().innerText()).length > 40);
+
+    await page.getByLabel("Most tokens").fill("4");
+    await say(page, "And now?");
+    await page.waitForFunction(() => document.querySelectorAll("article.assistant[data-state=done]").length === 2);
+  });
+
+  test("the Stop button stops", async () => {
+    await page.getByLabel("Most tokens").fill("1000");
+    await say(page, "Tell me another long story.");
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.waitForSelector("[data-state=writing]", { state: "detached" });
+  });
+
+  test("markup in a message is text", async () => {
+    await page.getByLabel("Most tokens").fill("2");
+    await say(page, "<img src=x onerror=alert(1)>");
+    assert.equal(await page.locator("article img").count(), 0);
+    assert.equal(
+      await page.locator("article.user").last().locator(".text").innerText(),
+      "<img src=x onerror=alert(1)>",
+    );
+    await page.waitForSelector("[data-state=writing]", { state: "detached" });
+  });
+
+  test("Clear empties the conversation", async () => {
+    await page.getByRole("button", { name: "Clear" }).click();
+    assert.equal(await page.locator("article").count(), 0);
+    quiet();
+  });
+});
+
+describe("the bits", () => {
+  let page, quiet, close;
+  before(async () => {
+    ({ page, quiet, close } = await open(browser, address(), { viewport: SIZES.wide }));
+    await ready(page);
+    await page.waitForSelector("td[data-layer]");
+  });
+  after(() => close?.());
+
+  test("a row for each layer, a cell for each matrix", async () => {
+    const config = JSON.parse(await readFile(`${folder}/config.json`, "utf8"));
+    const { matrices } = config.quantization_config;
+    assert.equal(await page.locator("td[data-layer]").count(), 7 * config.num_hidden_layers);
+    for (const [name, { planes }] of Object.entries(matrices)) {
+      assert.equal(await page.locator(`td[data-name="${name}"]`).getAttribute("data-bits"), String(planes), name);
+    }
+  });
+
+  test("arrow keys walk it, and the matrix in focus is told", async () => {
+    await page.locator('td[data-layer="0"][data-kind="q"]').focus();
+    for (const key of ["ArrowDown", "ArrowRight", "ArrowRight"]) await page.keyboard.press(key);
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.name), "model.layers.1.self_attn.v_proj");
+    assert.match(await page.locator(".detail").innerText(), /model\.layers\.1\.self_attn\.v_proj/);
+  });
+
+  test("fewer planes answer too", async () => {
+    await page.getByRole("radio", { name: "2", exact: true }).check();
+    await say(page, "What is gravity?");
+    await page.waitForSelector("article.assistant .text");
+    await page.keyboard.press("Escape");
+    await page.getByRole("radio", { name: "all planes" }).check();
+    quiet();
+  });
+});
+
+describe("loading", () => {
+  test("progress shows, and Cancel stops the traffic; loading again works", async () => {
+    let stalled = true;
+    const never = new Promise(() => {});
+    const server = await misbehave(`${folder}/`, (file) =>
+      stalled && file.endsWith(".safetensors") ? { wait: never } : { part: 1 << 20 },
+    );
+    const { page, close } = await open(browser, `${site.url}?model=${server.url}`);
+    await page.getByText(/ of .* MB/).waitFor();
+    assert.ok(Number(await page.locator("progress").getAttribute("value")) > 0);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.waitForSelector('[data-status="cancelled"]');
+    const requests = server.log.length;
+    await page.waitForTimeout(200);
+    assert.ok(server.log.at(-1).cut);
+    assert.equal(server.log.length, requests);
+    stalled = false;
+    await page.getByRole("button", { name: "Load the model" }).click();
+    await ready(page);
+    await close();
+    await server.close();
+  });
+
+  test("a second visit takes the weights from the browser's cache", async () => {
+    const server = await misbehave(`${folder}/`, () => ({ part: 1 << 20 }));
+    const context = await browser.newContext();
+    const visit = async () => {
+      const page = await context.newPage();
+      const before = server.log.length;
+      await page.goto(`${site.url}?model=${server.url}`);
+      await page.getByText(/planes? of signs/).waitFor();
+      await page.close();
+      return server.log.slice(before).filter(({ file }) => file.endsWith(".safetensors")).length;
+    };
+    assert.ok((await visit()) > 1);
+    assert.equal(await visit(), 0);
+    await context.close();
+    await server.close();
+  });
+
+  test("a model that is not there is told in one clear line", async () => {
+    const { page, close } = await open(browser, `${site.url}?model=/nothing/`);
+    const alert = page.getByRole("alert");
+    await alert.waitFor();
+    assert.match(await alert.innerText(), /could not be loaded[^]*config\.json: there is no such file/);
+    await close();
+  });
+
+  test("a browser without SIMD is told so", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.addInitScript(() => {
+      WebAssembly.validate = () => false;
+    });
+    await page.goto(address());
+    assert.match(await page.getByRole("alert").innerText(), /cannot run the model[^]*no WebAssembly SIMD/);
+    await context.close();
+  });
+});

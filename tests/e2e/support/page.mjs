@@ -1,0 +1,60 @@
+// The built page, served and opened in Chromium.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { model } from "../../../pkg-scripts/model.mjs";
+import { serve } from "../../../pkg-scripts/serve.mjs";
+import { CHROMIUM_FLAGS, findChromium } from "../../../pkg-scripts/shared/browser.mjs";
+import { dist } from "../../../pkg-scripts/shared/folders.mjs";
+
+/** The folder of a real model: the one that npm test names, or the default one. */
+export const modelFolder = async () => process.env.NOMUL_MODEL ?? (await model()).folder;
+
+/** Starts a browser; the caller closes it. */
+export function startBrowser() {
+  const executablePath = findChromium();
+  if (!executablePath) throw new Error("no Chromium: install one, or name one in NOMUL_CHROMIUM");
+  return chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
+}
+
+/**
+ * Serves the site under a path that is not the root, with a model folder at /model/. Answers with the site's address
+ * and `close()`.
+ */
+export async function serveSite(folder) {
+  const root = await mkdtemp(join(tmpdir(), "nomul-site-"));
+  await symlink(dist, join(root, "some-path"));
+  const served = await serve({ root, models: { model: folder } });
+  const close = async () => {
+    await served.close();
+    await rm(root, { recursive: true });
+  };
+  return { url: `${served.url}some-path/`, close };
+}
+
+/** Opens a page that notes what goes wrong in it. `quiet()` asserts that nothing did. */
+export async function open(browser, address, options = {}) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const troubles = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) troubles.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => troubles.push(String(error)));
+  await page.goto(address);
+  return { page, quiet: () => assert.deepEqual(troubles, []), close: () => context.close() };
+}
+
+/** Waits until the model answers. */
+export function ready(page) {
+  return page.waitForSelector('[data-status="ready"]');
+}
+
+/** Writes a message and sends it with the Enter key. */
+export async function say(page, text) {
+  await page.getByRole("textbox", { name: "Your message" }).fill(text);
+  await page.keyboard.press("Enter");
+}

@@ -1,0 +1,27 @@
+// The model folder that the tests run on: a tiny one of random weights, made by the quantiser; see tests/golden.
+
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+/** The folder, as a path. */
+export const folder = fileURLToPath(new URL("../../../../tests/golden/model-tiny/", import.meta.url));
+
+/** The names of its shards, in the order to stream. */
+export async function shardNames() {
+  const index = JSON.parse(await readFile(`${folder}model.safetensors.index.json`, "utf8"));
+  return index.metadata.shards.map(({ file }) => file);
+}
+
+/** Asserts that a promise rejects with a NomulError of that code; answers with the error. */
+export async function failsWith(code, promise) {
+  const error = await promise.then(
+    () => undefined,
+    (error) => error,
+  );
+  if (error?.name !== "NomulError" || error.code !== code) {
+    throw new Error(`expected a NomulError of code ${code}, got ${error?.name} ${error?.code}: ${error?.message}`, {
+      cause: error,
+    });
+  }
+  return error;
+}
