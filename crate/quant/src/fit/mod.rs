@@ -1,0 +1,265 @@
+//! Fitting sign planes and power-of-two scales to one matrix.
+//!
+//! A matrix W with N outputs and K inputs becomes `W[n,k] ~ r[n] * sum_b a_b[k] * B_b[n,k]` with B in {-1,+1} and all
+//! scales r, a sums of signed powers of two. Each column has its own scales, and planes are nested: the scales are
+//! fitted anew for every shorter prefix of the planes, so that a prefix is a usable matrix.
+//!
+//! Read in this order: [`hessian`] (what the inputs looked like), `problem` (what is to be met), `column` (fitting
+//! one column), `feedback` (the loop over columns), `sweep` (what follows the loop).
+
+mod column;
+mod feedback;
+mod grid;
+mod hessian;
+mod linear;
+mod normal;
+mod problem;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use nomul::Result;
+use nomul::plane;
+use nomul::scale::Scale;
+use rayon::prelude::*;
+
+pub use hessian::Hessian;
+
+use feedback::{fit_apart, fit_in_turn};
+use problem::Problem;
+use sweep::{fit_prefix, refit_planes};
+
+/// The most planes that a matrix can have.
+pub const MOST_PLANES: usize = 8;
+
+/// The shortest prefix with scales of its own, of a matrix with `planes` planes.
+pub const fn first_prefix(planes: usize) -> usize {
+    if planes < 2 { planes } else { 2 }
+}
+
+/// A matrix as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FittedMatrix {
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub columns: usize,
+    /// Signs, most significant plane first, each in the layout of [`nomul::plane`].
+    pub planes: Vec<Vec<u8>>,
+    /// A scale for each row; one for all that were fitted without row scales.
+    pub row_scales: Vec<Scale>,
+    /// For each prefix of [`first_prefix`]`..=planes` planes: for each plane of it: a scale for each column.
+    pub column_scales: Vec<Vec<Vec<Scale>>>,
+    /// For each of these prefixes, `tr(E H E^T) / tr(W H W^T)`: the share of the output's energy that is lost.
+    pub errors: Vec<f64>,
+    /// The same for all planes.
+    pub error: f64,
+}
+
+impl FittedMatrix {
+    /// The column scales of the first `prefix` planes, `None` if that prefix has none.
+    pub fn scales(&self, prefix: usize) -> Option<&[Vec<Scale>]> {
+        let at = prefix.checked_sub(first_prefix(self.planes.len()))?;
+        self.column_scales.get(at).map(Vec::as_slice)
+    }
+
+    /// The matrix that the first `prefix` planes stand for, (rows, columns) row after row. A prefix without scales of
+    /// its own gives zeros.
+    pub fn dequantize(&self, prefix: usize) -> Vec<f32> {
+        let mut matrix = vec![0.0f32; self.rows * self.columns];
+        let Some(scales) = self.scales(prefix) else { return matrix };
+        let values: Vec<Vec<f32>> = scales.iter().map(|plane| plane.iter().map(|s| s.value()).collect()).collect();
+        matrix.par_chunks_mut(self.columns.max(1)).enumerate().for_each(|(row, numbers)| {
+            for (signs, values) in self.planes.iter().zip(&values) {
+                for (column, (number, &value)) in numbers.iter_mut().zip(values).enumerate() {
+                    *number += if plane::is_positive(signs, self.columns, row, column) { value } else { -value };
+                }
+            }
+            let row_scale = self.row_scales[row].value();
+            numbers.iter_mut().for_each(|n| *n *= row_scale);
+        });
+        matrix
+    }
+}
+
+/// A way to fit planes to a matrix.
+pub trait FitPlanes: Sync {
+    /// Fits `planes` (1..=8) planes to `weights`, (rows, columns) row after row, `hessian` telling which inputs
+    /// matter. `progress` is called now and then with a number of columns that grows to `columns`.
+    ///
+    /// Errors: [`nomul::Code::Value`] for weights that are not finite, [`nomul::Code::Shape`] for sizes that do not
+    /// agree, [`nomul::Code::Capacity`] for too little memory. The result does not depend on the number of threads.
+    fn fit(
+        &self,
+        weights: &[f32],
+        rows: usize,
+        columns: usize,
+        hessian: &Hessian,
+        planes: usize,
+        progress: &dyn Fn(usize),
+    ) -> Result<FittedMatrix>;
+}
+
+/// How a matrix is fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Share of the Hessian's mean diagonal that is added to its diagonal.
+    pub damping: f64,
+    /// Most rounds of least squares and re-assignment within a column, for each start.
+    pub rounds: usize,
+    /// Columns with large inputs first.
+    pub activation_order: bool,
+    /// Each row has a scale of its own.
+    pub row_scales: bool,
+    /// Powers of two in a scale, 1..=3.
+    pub terms: usize,
+    /// Columns between two updates of the whole matrix.
+    pub block: usize,
+    /// Times that all columns are fitted again after the loop, each given all the others.
+    pub sweeps: usize,
+    /// The same for the scales of shorter prefixes, the planes being fixed.
+    pub prefix_sweeps: usize,
+    /// Row scales are fitted again after the loop.
+    pub refit_rows: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            damping: 0.01,
+            rounds: 20,
+            activation_order: true,
+            row_scales: true,
+            terms: 3,
+            block: 64,
+            sweeps: 2,
+            prefix_sweeps: 1,
+            refit_rows: true,
+        }
+    }
+}
+
+/// Error feedback over columns (GPTQ, arXiv 2210.17323, with binary-coded columns as in ShiftAddLLM), then coordinate
+/// descent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gptq(pub Settings);
+
+/// Every column on its own, the nearest planes to its weights: needs no data. The Hessian is used for the reported
+/// error alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RoundToNearest(pub Settings);
+
+impl FitPlanes for Gptq {
+    fn fit(
+        &self,
+        weights: &[f32],
+        rows: usize,
+        columns: usize,
+        hessian: &Hessian,
+        planes: usize,
+        progress: &dyn Fn(usize),
+    ) -> Result<FittedMatrix> {
+        let settings = &Settings { block: self.0.block.clamp(1, columns.max(1)), ..self.0.clone() };
+        let mut problem = Problem::new(settings, weights, (rows, columns), hessian, planes)?;
+        let steps = Steps { columns, passes: 1 + settings.sweeps, progress };
+        let solution = if hessian.is_diagonal() {
+            fit_apart(&problem, settings, &|done| steps.report(settings.sweeps, done))?
+        } else {
+            let factor = hessian.factor(&problem.order, settings.damping)?;
+            problem.hessian = Some(hessian.ordered(&problem.order, factor.ridge)?);
+            problem.diagonal.iter_mut().for_each(|d| *d += factor.ridge);
+            problem.ridge = factor.ridge;
+            let mut solution = fit_in_turn(&problem, settings, &factor, &|done| steps.report(0, done))?;
+            drop(factor);
+            let error = problem.error(&solution.patterns, &solution.scales, planes)?;
+            let mut gradient = problem.times_hessian(&error)?;
+            for pass in 1..=settings.sweeps {
+                if settings.refit_rows && settings.row_scales {
+                    problem.refit_rows(&solution, &gradient, weights)?;
+                    let error = problem.error(&solution.patterns, &solution.scales, planes)?;
+                    gradient = problem.times_hessian(&error)?;
+                }
+                refit_planes(&problem, settings, &mut solution, &mut gradient, &|done| steps.report(pass, done))?;
+            }
+            solution
+        };
+        finish(&problem, settings, solution)
+    }
+}
+
+impl FitPlanes for RoundToNearest {
+    fn fit(
+        &self,
+        weights: &[f32],
+        rows: usize,
+        columns: usize,
+        hessian: &Hessian,
+        planes: usize,
+        progress: &dyn Fn(usize),
+    ) -> Result<FittedMatrix> {
+        let settings = &Settings { prefix_sweeps: 0, ..self.0.clone() };
+        let mut problem = Problem::new(settings, weights, (rows, columns), &Hessian::identity(columns)?, planes)?;
+        let solution = fit_apart(&problem, settings, progress)?;
+        if hessian.columns() != columns {
+            nomul::bail!(Shape, "fit: a Hessian of {} columns for {columns} columns", hessian.columns());
+        }
+        let diagonal = hessian.diagonal();
+        problem.diagonal = problem.order.iter().map(|&k| diagonal[k]).collect();
+        if !hessian.is_diagonal() {
+            problem.hessian = Some(hessian.ordered(&problem.order, 0.0)?);
+        }
+        finish(&problem, settings, solution)
+    }
+}
+
+/// Turns the progress of several passes into one.
+struct Steps<'a> {
+    columns: usize,
+    passes: usize,
+    progress: &'a dyn Fn(usize),
+}
+
+impl Steps<'_> {
+    fn report(&self, pass: usize, done: usize) {
+        (self.progress)((pass * self.columns + done) / self.passes);
+    }
+}
+
+/// Fits the shorter prefixes, measures all errors and puts columns back into their order.
+fn finish(problem: &Problem, settings: &Settings, solution: problem::Solution) -> Result<FittedMatrix> {
+    let (rows, columns, planes) = (problem.rows, problem.columns, problem.planes);
+    let whole = problem.energy(&problem.target, &problem.times_hessian(&problem.target)?);
+    let mut place = vec![0; columns];
+    problem.order.iter().enumerate().for_each(|(at, &column)| place[column] = at);
+    let (mut column_scales, mut errors) = (Vec::new(), Vec::new());
+    for prefix in first_prefix(planes)..=planes {
+        let (scales, lost) = if prefix < planes {
+            fit_prefix(problem, settings, &solution.patterns, prefix, &|_| ())?
+        } else {
+            let error = problem.error(&solution.patterns, &solution.scales, planes)?;
+            let lost = problem.energy(&error, &problem.times_hessian(&error)?);
+            (solution.scales.clone(), lost)
+        };
+        let plane = |b: usize| place.iter().map(|&at| problem.grid.scale(scales[at][b])).collect();
+        column_scales.push((0..prefix).map(plane).collect());
+        errors.push(if whole > 0.0 { lost / whole } else { 0.0 });
+    }
+    let error = errors[errors.len() - 1];
+    if !error.is_finite() {
+        nomul::bail!(Value, "fit: weights or inputs are too large for single precision");
+    }
+    // Packing reads row after row.
+    let mut patterns = hessian::zeros::<u8>(rows, columns, "fit")?;
+    patterns.par_chunks_mut(8 * columns).enumerate().for_each(|(group, out)| {
+        for (column, &at) in place.iter().enumerate() {
+            let from = &solution.patterns[at * rows + group * 8..];
+            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+                out[column] = from[row];
+            }
+        }
+    });
+    let pack = |b: usize| plane::pack(rows, columns, |row, column| patterns[row * columns + column] >> b & 1 == 1);
+    let planes = (0..planes).into_par_iter().map(pack).collect();
+    let row_scales = problem.row_scales.clone();
+    Ok(FittedMatrix { rows, columns, planes, row_scales, column_scales, errors, error })
+}

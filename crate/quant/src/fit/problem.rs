@@ -1,0 +1,203 @@
+//! One matrix on its way to sign planes: what is to be met, what has been found, and how far apart the two are.
+
+use nomul::scale::Scale;
+use nomul::{Result, bail};
+use rayon::prelude::*;
+
+use super::column::table;
+use super::grid::Grid;
+use super::hessian::{Hessian, zeros};
+use super::linear::{add_product, transpose};
+use super::normal::PerPlane;
+use super::{MOST_PLANES, Settings};
+
+/// What is to be met. Columns are in the order in which they are fitted; matrices lie column after column.
+pub(super) struct Problem {
+    pub rows: usize,
+    pub columns: usize,
+    pub planes: usize,
+    pub grid: Grid,
+    /// Place in the fit -> column of the matrix.
+    pub order: Vec<usize>,
+    pub row_scales: Vec<Scale>,
+    /// Squares of the row scales: what a row's error counts.
+    pub row_weights: Vec<f64>,
+    /// The weights divided by their row scales: (rows, columns).
+    pub target: Vec<f32>,
+    /// The mean Hessian with [`Problem::ridge`] on its diagonal; `None` where inputs are not correlated.
+    pub hessian: Option<Vec<f32>>,
+    /// The diagonal of that Hessian.
+    pub diagonal: Vec<f64>,
+    pub ridge: f64,
+}
+
+/// What has been found.
+pub(super) struct Solution {
+    /// Sign patterns, bit b for plane b: (rows, columns).
+    pub patterns: Vec<u8>,
+    /// The scales of each column.
+    pub scales: Vec<PerPlane>,
+}
+
+impl Problem {
+    /// Checks the input, chooses row scales and the order of columns.
+    pub fn new(
+        settings: &Settings,
+        weights: &[f32],
+        (rows, columns): (usize, usize),
+        hessian: &Hessian,
+        planes: usize,
+    ) -> Result<Problem> {
+        if !(1..=MOST_PLANES).contains(&planes) {
+            bail!(Input, "fit: {planes} planes, but only 1 to {MOST_PLANES} are possible");
+        }
+        if !(1..=3).contains(&settings.terms) {
+            bail!(Input, "fit: scales of {} terms, but only 1 to 3 are possible", settings.terms);
+        }
+        if rows == 0 || columns == 0 || rows.checked_mul(columns) != Some(weights.len()) || rows > u32::MAX as usize {
+            bail!(Shape, "fit: {} weights for {rows} rows and {columns} columns", weights.len());
+        }
+        if hessian.columns() != columns {
+            bail!(Shape, "fit: a Hessian of {} columns for {columns} columns", hessian.columns());
+        }
+        if let Some(at) = weights.iter().position(|w| !w.is_finite()) {
+            bail!(Value, "fit: weight ({}, {}) is {}", at / columns, at % columns, weights[at]);
+        }
+        let diagonal = hessian.diagonal();
+        let mut order: Vec<usize> = (0..columns).collect();
+        if settings.activation_order {
+            order.sort_by(|&a, &b| diagonal[b].total_cmp(&diagonal[a]));
+        }
+        let row_scales = row_scales(settings, weights, columns, &diagonal);
+        let mut problem = Problem {
+            rows,
+            columns,
+            planes,
+            grid: Grid::new(settings.terms),
+            diagonal: order.iter().map(|&k| diagonal[k]).collect(),
+            order,
+            row_weights: Vec::new(),
+            target: zeros(rows, columns, "fit")?,
+            row_scales,
+            hessian: None,
+            ridge: 0.0,
+        };
+        problem.set_target(weights);
+        Ok(problem)
+    }
+
+    /// Derives the target and the weights of rows from the row scales.
+    fn set_target(&mut self, weights: &[f32]) {
+        let values: Vec<f32> = self.row_scales.iter().map(|s| s.value()).collect();
+        self.row_weights = values.iter().map(|&v| v as f64 * v as f64).collect();
+        transpose(weights, self.columns, &self.order, &mut self.target, |row, w| {
+            if values[row] == 0.0 { 0.0 } else { w / values[row] }
+        });
+    }
+
+    /// The target's column.
+    pub fn target_column(&self, k: usize) -> &[f32] {
+        &self.target[k * self.rows..][..self.rows]
+    }
+
+    /// Product of a (rows, columns) matrix with the Hessian.
+    pub fn times_hessian(&self, matrix: &[f32]) -> Result<Vec<f32>> {
+        let mut product = zeros(self.rows, self.columns, "fit")?;
+        match &self.hessian {
+            Some(hessian) => add_product(&mut product, 1.0, matrix, hessian, self.columns, self.rows, self.columns),
+            None => {
+                let columns = product.par_chunks_mut(self.rows).zip(matrix.par_chunks(self.rows));
+                columns.zip(&self.diagonal).for_each(|((product, matrix), &d)| {
+                    product.iter_mut().zip(matrix).for_each(|(p, &m)| *p = m * d as f32);
+                });
+            }
+        }
+        Ok(product)
+    }
+
+    /// The solution's first `planes` planes, with the given scales, less the target: (rows, columns).
+    pub fn error(&self, patterns: &[u8], scales: &[PerPlane], planes: usize) -> Result<Vec<f32>> {
+        let mut error = zeros(self.rows, self.columns, "fit")?;
+        error.par_chunks_mut(self.rows).enumerate().for_each(|(k, error)| {
+            let table = table(&scales[k][..planes]);
+            let mask = ((1usize << planes) - 1) as u8;
+            let patterns = &patterns[k * self.rows..][..self.rows];
+            for ((e, &pattern), &t) in error.iter_mut().zip(patterns).zip(self.target_column(k)) {
+                *e = table[(pattern & mask) as usize] - t;
+            }
+        });
+        Ok(error)
+    }
+
+    /// `sum_n weight_n (left_n . right_n)` over rows of two (rows, columns) matrices.
+    pub fn weighted_dot(&self, left: &[f32], right: &[f32]) -> f64 {
+        let by_column: Vec<f64> = left
+            .par_chunks(self.rows)
+            .zip(right.par_chunks(self.rows))
+            .map(|(left, right)| {
+                let products = left.iter().zip(right).map(|(&l, &r)| l as f64 * r as f64);
+                products.zip(&self.row_weights).map(|(p, w)| p * w).sum()
+            })
+            .collect();
+        by_column.iter().sum()
+    }
+
+    /// `tr(M H M^T)` for the undamped Hessian, rows weighted, given M and its product with the damped one.
+    pub fn energy(&self, matrix: &[f32], product: &[f32]) -> f64 {
+        (self.weighted_dot(matrix, product) - self.ridge * self.weighted_dot(matrix, matrix)).max(0.0)
+    }
+
+    /// Given the product of the solution's error with the Hessian, replaces each row scale by the best one for the
+    /// planes as they are, if that is nearer than the present one.
+    pub fn refit_rows(&mut self, solution: &Solution, gradient: &[f32], weights: &[f32]) -> Result<()> {
+        // For a row with error e, target v and result u = v + e, the factor c on u that minimises
+        // (cu - v) H (cu - v)^T is 1 - (u H e) / (u H u).
+        let error = self.error(&solution.patterns, &solution.scales, self.planes)?;
+        let forward = self.times_hessian(&self.target)?;
+        let mut cross = vec![0.0f64; self.rows]; // u H e
+        let mut whole = vec![0.0f64; self.rows]; // u H u
+        for k in 0..self.columns {
+            let span = k * self.rows..(k + 1) * self.rows;
+            let (e, v) = (&error[span.clone()], &self.target[span.clone()]);
+            let (he, hv) = (&gradient[span.clone()], &forward[span]);
+            for row in 0..self.rows {
+                let u = e[row] as f64 + v[row] as f64;
+                cross[row] += u * he[row] as f64;
+                whole[row] += u * (he[row] as f64 + hv[row] as f64);
+            }
+        }
+        for row in 0..self.rows {
+            let now = self.row_scales[row].value() as f64;
+            if whole[row] > 0.0 && now > 0.0 {
+                let best = now * (1.0 - cross[row] / whole[row]);
+                let near = self.grid.nearest(best);
+                if best > 0.0 && near > 0.0 && (near - best).abs() < (now - best).abs() {
+                    self.row_scales[row] = self.grid.scale(near);
+                }
+            }
+        }
+        self.set_target(weights);
+        Ok(())
+    }
+}
+
+/// A scale for each row: the root mean square of its weights, columns counting as much as their inputs are large.
+fn row_scales(settings: &Settings, weights: &[f32], columns: usize, diagonal: &[f64]) -> Vec<Scale> {
+    let grid = Grid::new(settings.terms);
+    let seen: f64 = diagonal.iter().sum();
+    weights
+        .par_chunks(columns)
+        .map(|row| {
+            if !settings.row_scales {
+                return Scale::nearest(1.0);
+            }
+            let mean = |of: &dyn Fn(usize) -> f64, total: f64| {
+                (row.iter().enumerate().map(|(k, &w)| of(k) * w as f64 * w as f64).sum::<f64>() / total).sqrt()
+            };
+            let weighted = if seen > 0.0 { mean(&|k| diagonal[k], seen) } else { 0.0 };
+            // A row that only acts on inputs never seen still has to be kept.
+            let size = if weighted > 0.0 { weighted } else { mean(&|_| 1.0, columns as f64) };
+            if size > 0.0 { grid.scale(grid.nearest(size)) } else { Scale::ZERO }
+        })
+        .collect()
+}

@@ -1,0 +1,152 @@
+//! Coordinate descent after the GPTQ loop. The loop lets a column answer only for the columns before it; a sweep lets
+//! each column answer for all the others. No step makes the error larger.
+
+use nomul::Result;
+
+use super::column::{Column, table};
+use super::hessian::zeros;
+use super::linear::{add_outer, add_product};
+use super::normal::{Normal, PerPlane};
+use super::problem::{Problem, Solution};
+use super::{MOST_PLANES, Settings};
+
+/// Goes once over all columns. `gradient` is the product of the error with the Hessian, (rows, columns), and is kept
+/// up to date. `refit(k, slope, change)` is given the gradient's column k, may replace column k of the solution, and
+/// then writes by how much its numbers changed and returns true.
+fn sweep(
+    problem: &Problem,
+    block: usize,
+    gradient: &mut [f32],
+    mut refit: impl FnMut(usize, &[f32], &mut [f32]) -> bool,
+    progress: &dyn Fn(usize),
+) -> Result<()> {
+    let (rows, columns) = (problem.rows, problem.columns);
+    let Some(hessian) = &problem.hessian else { return Ok(()) };
+    let mut changes = zeros::<f32>(rows, block, "fit")?;
+    let mut inner = vec![0.0f32; block * block];
+    for first in (0..columns).step_by(block) {
+        let end = (first + block).min(columns);
+        let width = end - first;
+        for k in first..end {
+            let change = &mut changes[(k - first) * rows..][..rows];
+            let (slope, later) = gradient[k * rows..end * rows].split_at_mut(rows);
+            if refit(k, slope, change) {
+                add_outer(later, change, |j| hessian[k + (k + 1 + j) * columns]);
+            } else {
+                change.fill(0.0);
+            }
+        }
+        // The rest of the gradient follows at once. Within the block that is what each change does to its own column
+        // and to those before it.
+        for j in 0..width {
+            for i in 0..width {
+                inner[i + j * width] = if i < j { 0.0 } else { hessian[first + i + (first + j) * columns] };
+            }
+        }
+        let changes = &changes[..width * rows];
+        let (before, others) = gradient.split_at_mut(first * rows);
+        let (within, after) = others.split_at_mut(width * rows);
+        add_product(before, 1.0, changes, &hessian[first..], columns, rows, width);
+        add_product(within, 1.0, changes, &inner, width, rows, width);
+        if end < columns {
+            add_product(after, 1.0, changes, &hessian[first + end * columns..], columns, rows, width);
+        }
+        progress(end);
+    }
+    Ok(())
+}
+
+/// Fits planes and scales of every column once more, the others being as they are.
+pub(super) fn refit_planes(
+    problem: &Problem,
+    settings: &Settings,
+    solution: &mut Solution,
+    gradient: &mut [f32],
+    progress: &dyn Fn(usize),
+) -> Result<()> {
+    let (rows, planes) = (problem.rows, problem.planes);
+    let mut column = Column::default();
+    let (mut aim, mut fresh) = (vec![0.0f32; rows], vec![0u8; rows]);
+    let refit = |k: usize, slope: &[f32], change: &mut [f32]| {
+        let patterns = &mut solution.patterns[k * rows..][..rows];
+        let (old, step) = (table(&solution.scales[k][..planes]), 1.0 / problem.diagonal[k] as f32);
+        let mut cost = 0.0;
+        for row in 0..rows {
+            let offset = slope[row] * step;
+            aim[row] = old[patterns[row] as usize] - offset;
+            cost += offset as f64 * offset as f64 * problem.row_weights[row];
+        }
+        column.load(&aim, &problem.row_weights);
+        let (scales, found) = column.fit(planes, settings.rounds, &problem.grid, &[solution.scales[k]]);
+        if found >= cost {
+            return false;
+        }
+        column.assign(&aim, &scales[..planes], &mut fresh);
+        let new = table(&scales[..planes]);
+        for ((c, &f), p) in change.iter_mut().zip(&fresh).zip(patterns) {
+            *c = new[f as usize] - old[*p as usize];
+            *p = f;
+        }
+        solution.scales[k] = scales;
+        true
+    };
+    sweep(problem, settings.block, gradient, refit, progress)
+}
+
+/// Scales for the first `planes` planes of `patterns`, and the energy of the error that they leave.
+pub(super) fn fit_prefix(
+    problem: &Problem,
+    settings: &Settings,
+    patterns: &[u8],
+    planes: usize,
+    progress: &dyn Fn(usize),
+) -> Result<(Vec<PerPlane>, f64)> {
+    let rows = problem.rows;
+    let mask = ((1usize << planes) - 1) as u8;
+    let mut normals = vec![Normal::new(planes); problem.columns];
+    let mut scales = vec![[0.0; MOST_PLANES]; problem.columns];
+    for (k, normal) in normals.iter_mut().enumerate() {
+        let patterns = &patterns[k * rows..][..rows];
+        let mut total = [0.0f64; 1 << MOST_PLANES];
+        patterns.iter().zip(&problem.row_weights).for_each(|(&p, w)| total[(p & mask) as usize] += w);
+        total[..1 << planes].iter().enumerate().for_each(|(p, &w)| normal.add(p, w, 0.0));
+        scales[k] = best_scales(problem, normal, patterns, problem.target_column(k), planes);
+    }
+    let error = problem.error(patterns, &scales, planes)?;
+    let mut gradient = problem.times_hessian(&error)?;
+    let mut aim = vec![0.0f32; rows];
+    for _ in 0..settings.prefix_sweeps {
+        let refit = |k: usize, slope: &[f32], change: &mut [f32]| {
+            let patterns = &patterns[k * rows..][..rows];
+            let (old, step) = (table(&scales[k][..planes]), 1.0 / problem.diagonal[k] as f32);
+            for ((a, &p), &g) in aim.iter_mut().zip(patterns).zip(slope) {
+                *a = old[(p & mask) as usize] - g * step;
+            }
+            let found = best_scales(problem, &mut normals[k], patterns, &aim, planes);
+            if normals[k].cost(&found) >= normals[k].cost(&scales[k]) {
+                return false;
+            }
+            let new = table(&found[..planes]);
+            for (c, &p) in change.iter_mut().zip(patterns) {
+                *c = new[(p & mask) as usize] - old[(p & mask) as usize];
+            }
+            scales[k] = found;
+            true
+        };
+        sweep(problem, settings.block, &mut gradient, refit, progress)?;
+    }
+    let error = problem.error(patterns, &scales, planes)?;
+    let energy = problem.energy(&error, &gradient);
+    Ok((scales, energy))
+}
+
+/// The best scales for planes that are fixed; `normal` holds their Gram matrix.
+fn best_scales(problem: &Problem, normal: &mut Normal, patterns: &[u8], aim: &[f32], planes: usize) -> PerPlane {
+    let mask = ((1usize << planes) - 1) as u8;
+    let mut moments = [0.0f64; 1 << MOST_PLANES];
+    for ((&pattern, &a), w) in patterns.iter().zip(aim).zip(&problem.row_weights) {
+        moments[(pattern & mask) as usize] += a as f64 * w;
+    }
+    normal.set_right(&moments[..1 << planes]);
+    normal.solve_on(&problem.grid)
+}
