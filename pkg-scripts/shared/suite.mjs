@@ -53,6 +53,17 @@ export function check(command, words, { counts = "status", env = {} } = {}) {
   });
 }
 
+/** Runs checks one after the other, whatever becomes of each, and answers with the sum. */
+export async function all(checks) {
+  const sum = { passed: 0, failed: 0 };
+  for (const each of checks) {
+    const { passed, failed } = await each();
+    sum.passed += passed;
+    sum.failed += failed;
+  }
+  return sum;
+}
+
 /** Runs the files of a folder whose names end in `.test.mjs` or `.test.ts` with Node's own test runner. */
 export function nodeTests(folder, { words = [], env } = {}) {
   const files = readdirSync(join(root, folder), { recursive: true })
