@@ -110,7 +110,10 @@ class Session {
     const source = args.askCaller ? this.#asker : this.#host.source(args.url);
     const report = (progress: LoadProgress) => this.#report(progress);
     const download = new Download({ url: args.url, source, cache: args.cache, signal, report });
-    const EngineClass = await this.#host.loadEngine(args.build, args.wasmUrl);
+    const EngineClass = await this.#host.loadEngine(args.build, args.wasmUrl).catch((cause: unknown) => {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new NomulError("network", `the engine could not be loaded: ${why}`, { cause });
+    });
     const engine = await download.describe(EngineClass, args.contextLength);
     this.#engine = engine;
     await new Promise<void>((resolve, reject) => {
