@@ -37,6 +37,11 @@ export async function model({ from, ...options } = {}) {
   return { folder, checkpoint: path };
 }
 
+/** The model that tests and benchmarks run on: the folder that `$NOMUL_MODEL` names, or the default one. */
+export async function modelFolder() {
+  return process.env.NOMUL_MODEL ?? (await model()).folder;
+}
+
 const HELP = `
 usage: npm run model -- [--from CHECKPOINT] [--bits N | --bytes N] [--calibration FILE] [--planes N] [--seed N] [--json]
 

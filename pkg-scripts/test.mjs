@@ -3,11 +3,9 @@
 import { build } from "./build.mjs";
 import { WASI_BUILDS, buildWasi, buildWasmtimeRunner, wasiEnvironment } from "./build-wasi.mjs";
 import { checkAll } from "./check.mjs";
-import { model } from "./model.mjs";
+import { modelFolder } from "./model.mjs";
 import { setup } from "./setup.mjs";
 import { Failure, isScript, main } from "./shared/command.mjs";
-import { findChromium } from "./shared/browser.mjs";
-import { nomul, wasiModule, wasmtimeRunner } from "./shared/folders.mjs";
 import { all, check, nodeTests } from "./shared/suite.mjs";
 
 /** The suites in the order that tells most in the least time. Each answers with { passed, failed }. */
@@ -53,17 +51,8 @@ const SUITES = {
   },
 };
 
-/** What tests are told about things that this script made, so that they find them wherever they are. */
-async function testEnvironment() {
-  return {
-    NOMUL_COMMAND: nomul,
-    NOMUL_WASMTIME: wasmtimeRunner,
-    NOMUL_WASI_SIMD: wasiModule("simd"),
-    NOMUL_WASI_RELAXED: wasiModule("relaxed"),
-    NOMUL_MODEL: (await model()).folder,
-    NOMUL_CHROMIUM: findChromium(),
-  };
-}
+/** Tests run on the default model, made once, before they begin. */
+const testEnvironment = async () => ({ NOMUL_MODEL: await modelFolder() });
 
 const HELP = `
 usage: npm test -- [SUITE]...

@@ -5,13 +5,11 @@ import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { model } from "../../../pkg-scripts/model.mjs";
 import { serve } from "../../../pkg-scripts/serve.mjs";
 import { CHROMIUM_FLAGS, findChromium } from "../../../pkg-scripts/shared/browser.mjs";
 import { dist } from "../../../pkg-scripts/shared/folders.mjs";
 
-/** The folder of a real model: the one that npm test names, or the default one. */
-export const modelFolder = async () => process.env.NOMUL_MODEL ?? (await model()).folder;
+export { modelFolder } from "../../../pkg-scripts/model.mjs";
 
 /** Starts a browser; the caller closes it. */
 export function startBrowser() {

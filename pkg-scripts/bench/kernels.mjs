@@ -1,1 +1,0 @@
-// How fast the look-up kernels run alone, on every engine that runs the command.
