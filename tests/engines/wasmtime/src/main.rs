@@ -13,7 +13,7 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 const USAGE: &str = "usage: nomul-wasmtime [--dir HOST::GUEST]... FILE.wasm [ARGUMENT]...";
 
 /// What the command line asks for.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Default)]
 struct Invocation {
     /// Pairs of a folder of the host and the name under which the command sees it.
     folders: Vec<(String, String)>,
