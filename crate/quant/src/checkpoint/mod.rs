@@ -4,11 +4,11 @@
 //! Opening reads headers only and checks them wholly: every tensor that the configuration asks for is there in the
 //! right shape, and none is there that the forward pass would leave out. Elements are read when a tensor is asked for.
 
-pub mod gguf;
+mod gguf;
 pub mod hf;
-pub mod safetensors;
-pub mod source;
-pub mod values;
+mod safetensors;
+mod source;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

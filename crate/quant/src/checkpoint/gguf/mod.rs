@@ -123,11 +123,6 @@ impl Metadata {
         &self.file
     }
 
-    /// Whether the key is there.
-    pub fn contains(&self, key: &str) -> bool {
-        self.values.contains_key(key)
-    }
-
     /// A text.
     pub fn text(&self, key: &str) -> Result<Option<&str>> {
         match self.values.get(key) {

@@ -92,5 +92,5 @@ pub struct Progress<'a> {
     pub total: Option<u64>,
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "hub", not(target_family = "wasm")))]
 mod tests;

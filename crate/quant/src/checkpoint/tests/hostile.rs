@@ -3,7 +3,7 @@
 use nomul::Code;
 use nomul::weights::VectorId;
 
-use super::write::{CONFIG, GgufFile, files, gguf_text, open, safetensors_file, safetensors_raw, tensors};
+use super::write::{CONFIG, GgufFile, Tensor, files, gguf_text, open, safetensors_file, safetensors_raw, tensors};
 use crate::checkpoint::Checkpoint;
 
 #[track_caller]
@@ -103,7 +103,7 @@ fn folders() {
 
 #[test]
 fn tensors_that_do_not_fit() {
-    let change = |change: &dyn Fn(&mut Vec<(String, Vec<usize>, Vec<f32>)>)| {
+    let change = |change: &dyn Fn(&mut Vec<Tensor>)| {
         let mut all = tensors();
         change(&mut all);
         open([("model.safetensors", safetensors_file(&all))])

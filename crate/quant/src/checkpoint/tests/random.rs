@@ -44,7 +44,7 @@ fn mutations() -> impl Strategy<Value = Vec<(f64, u8, u8)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn safetensors_never_panics(mutations in mutations()) {

@@ -15,8 +15,11 @@ pub const CONFIG: &str = r#"{
     "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "tie_word_embeddings": true
 }"#;
 
-/// Its tensors: name, shape, elements.
-pub fn tensors() -> Vec<(String, Vec<usize>, Vec<f32>)> {
+/// Name, shape, elements.
+pub type Tensor = (String, Vec<usize>, Vec<f32>);
+
+/// Its tensors.
+pub fn tensors() -> Vec<Tensor> {
     let config = ModelConfig::from_json(CONFIG.as_bytes()).unwrap();
     let matrices = MatrixId::all(&config).map(|m| (format!("{}.weight", m.name()), m.kind.shape(&config)));
     let matrices = matrices.map(|(name, (rows, columns))| (name, vec![rows, columns]));
@@ -29,7 +32,7 @@ pub fn tensors() -> Vec<(String, Vec<usize>, Vec<f32>)> {
 }
 
 /// A safetensors file, written by the reference implementation.
-pub fn safetensors_file(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Vec<u8> {
+pub fn safetensors_file(tensors: &[Tensor]) -> Vec<u8> {
     let bytes: Vec<Vec<u8>> =
         tensors.iter().map(|(_, _, data)| data.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
     let views = tensors
