@@ -4,7 +4,7 @@ import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { rustTargets } from "./setup.mjs";
 import { isScript, main, run, say } from "./shared/command.mjs";
-import { atomically } from "./shared/download.mjs";
+import { atomically } from "./shared/atomic.mjs";
 import { root, target, wasiModule, wasmtimeRunner } from "./shared/folders.mjs";
 
 /** The instruction sets that the modules are built for: plain SIMD runs everywhere, relaxed SIMD is faster where it is known. */

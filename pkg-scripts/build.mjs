@@ -4,7 +4,7 @@ import { cp, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setup } from "./setup.mjs";
 import { isScript, main, run, say } from "./shared/command.mjs";
-import { atomically } from "./shared/download.mjs";
+import { atomically } from "./shared/atomic.mjs";
 import { dist, root } from "./shared/folders.mjs";
 import { step } from "./shared/step.mjs";
 

