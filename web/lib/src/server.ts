@@ -65,6 +65,7 @@ class Session {
   #rest: Promise<void> = Promise.resolve();
   /** Stops the download. */
   readonly #download = new AbortController();
+  #progress: LoadProgress | undefined;
   #report: (progress: LoadProgress) => void = () => undefined;
   /** Ends when the engine's state is free: generation and logits use it in turn. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -78,6 +79,8 @@ class Session {
     return {
       open: (args, { emit }) => this.#open(args, emit),
       rest: async (_, { signal, emit }) => {
+        // What was reported between the two calls has reached nobody.
+        if (this.#progress !== undefined) emit(this.#progress);
         this.#report = emit;
         signal.addEventListener("abort", () => this.#download.abort());
         await this.#rest;
@@ -108,7 +111,10 @@ class Session {
     this.#report = emit;
     const { signal } = this.#download;
     const source = args.askCaller ? this.#asker : this.#host.source(args.url);
-    const report = (progress: LoadProgress) => this.#report(progress);
+    const report = (progress: LoadProgress) => {
+      this.#progress = progress;
+      this.#report(progress);
+    };
     const download = new Download({ url: args.url, source, cache: args.cache, signal, report });
     const EngineClass = await this.#host.loadEngine(args.build, args.wasmUrl).catch((cause: unknown) => {
       const why = cause instanceof Error ? cause.message : String(cause);

@@ -66,8 +66,8 @@ export function percent(fraction: number): string {
 export function describe(matrix: Matrix): string {
   const { name, rows, columns, planes, planes_ready, bytes, error, reason } = matrix;
   return [
-    name,
     `${planes} ${planes === 1 ? "bit" : "bits"}`,
+    name,
     planes_ready < planes ? `${planes_ready} here` : "",
     `${rows} by ${columns}`,
     `${bytes} bytes`,
