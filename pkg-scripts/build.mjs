@@ -1,9 +1,9 @@
 // npm run build: the wasm engines, the package, and the page as a static site in dist/.
 
 import { cp, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setup } from "./setup.mjs";
-import { isScript, main, run, say } from "./shared/command.mjs";
+import { fromUser, isScript, main, run, say } from "./shared/command.mjs";
 import { atomically } from "./shared/atomic.mjs";
 import { dist, root } from "./shared/folders.mjs";
 import { step } from "./shared/step.mjs";
@@ -66,7 +66,7 @@ if (isScript(import.meta.url)) {
     if (values.model !== undefined) {
       const folder = join(dist, "model");
       await rm(folder, { recursive: true, force: true });
-      await atomically(folder, (temporary) => cp(resolve(values.model), temporary, { recursive: true }));
+      await atomically(folder, (temporary) => cp(fromUser(values.model), temporary, { recursive: true }));
     }
     say("The static site:");
     process.stdout.write(`${dist}\n`);

@@ -1,14 +1,15 @@
 // Gets a checkpoint and quantises it into the user's cache. The folder of the model is the last line of the output.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { basename, join } from "node:path";
+import { setup } from "./setup.mjs";
 import { DEFAULT, defaultCheckpoint } from "./shared/checkpoint.mjs";
-import { Failure, isScript, main, run, say } from "./shared/command.mjs";
+import { Failure, fromUser, isScript, main, run, say } from "./shared/command.mjs";
 import { nomul, userCache } from "./shared/folders.mjs";
 import { fingerprint } from "./shared/step.mjs";
 
 /** What decides how a model is quantised, besides its settings; a change here makes every model anew. */
-const QUANTISER = ["crate/quant", "crate/nomul/src/plane.rs", "crate/nomul/src/scale.rs", "crate/nomul/src/weights.rs"];
+const QUANTISER = ["crate/quant", "crate/cli/src/quantize.rs", "crate/nomul/src/plane.rs", "crate/nomul/src/scale.rs"];
 
 /** The settings that are handed on to `nomul quantize`; left out, the command's own defaults hold. */
 const SETTINGS = ["bits", "bytes", "calibration", "seed"];
@@ -21,8 +22,9 @@ async function checkpointOf(from) {
     .replace(/[^\w.-]+/g, "-")
     .toLowerCase();
   if (from.startsWith("hf:")) return { name, place: from };
-  if (!existsSync(from)) throw new Failure(`--from ${from}: there is no such file or folder`);
-  return { name, place: resolve(from) };
+  const place = fromUser(from);
+  if (!existsSync(place)) throw new Failure(`--from ${from}: there is no such file or folder`);
+  return { name, place };
 }
 
 /**
@@ -30,16 +32,18 @@ async function checkpointOf(from) {
  *
  * `from` is undefined (the default model), a path, or "hf:ORG/NAME"; the other options are those of `nomul quantize`.
  */
-export async function model({ from, ...options } = {}) {
+export async function model({ from, calibration, ...rest } = {}) {
   if (!existsSync(nomul)) throw new Failure(`${nomul} is not built: run npm run setup`);
   const { name, place } = await checkpointOf(from);
+  const options = { ...rest, calibration: calibration && fromUser(calibration) };
   const chosen = SETTINGS.filter((setting) => options[setting] !== undefined);
   const words = chosen.flatMap((setting) => [`--${setting}`, options[setting]]);
   const label = chosen.map((setting) => `${setting}-${options[setting].replace(/[^\w.]+/g, "_")}`);
 
   const folder = join(userCache(), "models", [name, ...label].join("-"));
   const stamp = `${folder}.made-from.json`;
-  const wanted = JSON.stringify({ checkpoint: place, settings: words, quantiser: fingerprint(QUANTISER) });
+  const sources = calibration ? [...QUANTISER, options.calibration] : QUANTISER;
+  const wanted = JSON.stringify({ checkpoint: place, settings: words, sources: fingerprint(sources) });
   const made = { folder, checkpoint: place };
   if (existsSync(folder) && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return made;
 
@@ -51,7 +55,7 @@ export async function model({ from, ...options } = {}) {
 
 /** The model that tests and benchmarks run on: the folder that `$NOMUL_MODEL` names, or the default one. */
 export async function modelFolder() {
-  return process.env.NOMUL_MODEL ?? (await model()).folder;
+  return process.env.NOMUL_MODEL ? fromUser(process.env.NOMUL_MODEL) : (await model()).folder;
 }
 
 const HELP = `
@@ -74,7 +78,6 @@ if (isScript(import.meta.url)) {
   const options = { from: { type: "string" }, json: { type: "boolean" } };
   for (const setting of SETTINGS) options[setting] = { type: "string" };
   await main({ help: HELP, options }, async ({ values: { json, ...values } }) => {
-    const { setup } = await import("./setup.mjs");
     await setup();
     const made = await model(values);
     process.stdout.write(`${json ? JSON.stringify(made) : made.folder}\n`);

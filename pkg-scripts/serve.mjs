@@ -2,8 +2,7 @@
 
 import { once } from "node:events";
 import { STATUS_CODES, createServer } from "node:http";
-import { resolve } from "node:path";
-import { Failure, isScript, main, say } from "./shared/command.mjs";
+import { Failure, fromUser, isScript, main, say } from "./shared/command.mjs";
 import { dist } from "./shared/folders.mjs";
 
 /** What a page must be served with to share memory between its threads. */
@@ -103,6 +102,10 @@ ${SERVE_HELP}  --help           this text
 
 if (isScript(import.meta.url)) {
   await main({ help: HELP, options: SERVE_OPTIONS, positionals: true }, ({ values, positionals }) =>
-    serveUntilInterrupted(resolve(positionals[0] ?? dist), values.model && resolve(values.model), values),
+    serveUntilInterrupted(
+      positionals[0] ? fromUser(positionals[0]) : dist,
+      values.model && fromUser(values.model),
+      values,
+    ),
   );
 }

@@ -1,11 +1,10 @@
 // npm start: from a fresh checkout to the page in a browser.
 
-import { resolve } from "node:path";
 import { build } from "./build.mjs";
 import { model } from "./model.mjs";
 import { SERVE_HELP, SERVE_OPTIONS, serveUntilInterrupted } from "./serve.mjs";
 import { setup } from "./setup.mjs";
-import { main, run, say } from "./shared/command.mjs";
+import { fromUser, main, run, say } from "./shared/command.mjs";
 import { dist } from "./shared/folders.mjs";
 
 const HELP = `
@@ -24,7 +23,7 @@ const OPENERS = { darwin: ["open"], win32: ["cmd", "/c", "start", ""] };
 await main({ help: HELP, options: { ...SERVE_OPTIONS, open: { type: "boolean" } } }, async ({ values }) => {
   await setup();
   await build();
-  const folder = values.model === undefined ? (await model()).folder : resolve(values.model);
+  const folder = values.model === undefined ? (await model()).folder : fromUser(values.model);
   const url = await serveUntilInterrupted(dist, folder, values);
   if (values.open) {
     const [opener, ...words] = OPENERS[process.platform] ?? ["xdg-open"];

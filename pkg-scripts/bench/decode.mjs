@@ -3,7 +3,7 @@
 import { buildPackage } from "../build.mjs";
 import { WASI_BUILDS, buildWasi, buildWasmtimeRunner } from "../build-wasi.mjs";
 import { modelFolder } from "../model.mjs";
-import { Failure, say } from "../shared/command.mjs";
+import { Failure, fromUser, say } from "../shared/command.mjs";
 import { COMMAND_ENGINES, command, completeInChromium, inNode } from "../shared/engines.mjs";
 
 const PROMPT = "The tower clock had stopped at noon, and nobody in the village could say why. ".repeat(10);
@@ -34,7 +34,7 @@ async function run({ model, engines, threads, tokens = "96", runs = "3" }) {
   if (unknown !== undefined) throw new Failure(`no engine ${unknown}; there are: ${Object.keys(ENGINES).join(", ")}`);
   if (!(Number(tokens) > 1 && Number(runs) > 0)) throw new Failure("--tokens has to be over 1, --runs over 0");
 
-  const folder = model ?? (await modelFolder());
+  const folder = model ? fromUser(model) : await modelFolder();
   if (names.some((name) => name.startsWith("wasmtime"))) {
     await buildWasmtimeRunner();
     for (const build of Object.keys(WASI_BUILDS)) await buildWasi(build);

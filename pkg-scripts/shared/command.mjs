@@ -2,7 +2,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { root } from "./folders.mjs";
@@ -13,6 +13,11 @@ export class Failure extends Error {}
 /** Tells the user what goes on. Standard output is kept for results. */
 export function say(line) {
   process.stderr.write(`${line}\n`);
+}
+
+/** A path as the user wrote it: npm starts scripts in the repository, wherever the user is. */
+export function fromUser(path) {
+  return resolve(process.env.INIT_CWD ?? "", path);
 }
 
 /** How a command is shown when it fails. */

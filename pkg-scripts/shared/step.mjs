@@ -2,12 +2,12 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { say } from "./command.mjs";
 import { cache, root } from "./folders.mjs";
 
 /** Folders that hold what is built or fetched, never a source. */
-const PRODUCTS = new Set(["node_modules", "target", "build", "dist", "wasm-builds", ".svelte-kit"]);
+const PRODUCTS = new Set(["node_modules", "target", "build", "dist"]);
 
 /** All source files at and under `path`, in one fixed order. A path that is not there is no file. */
 function sources(path) {
@@ -24,7 +24,7 @@ function sources(path) {
 export function fingerprint(paths, settings = null) {
   const hash = createHash("sha256").update(JSON.stringify(settings));
   for (const path of paths) {
-    for (const file of sources(join(root, path))) {
+    for (const file of sources(resolve(root, path))) {
       const bytes = readFileSync(file);
       hash.update(`\0${relative(root, file)}\0${bytes.length}\0`).update(bytes);
     }
