@@ -1,12 +1,14 @@
 // One request to a model on each engine: the native command, the command under wasmtime, the package in Node and in
 // Chromium. Tests compare what they answer, benchmarks how fast.
 
-import { chromium } from "playwright-core";
-import { CHROMIUM_FLAGS, findChromium } from "./browser.mjs";
-import { Failure, output } from "./command.mjs";
-import { nomul, root, wasiModule, wasmtimeRunner } from "./folders.mjs";
 import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { buildPackage } from "../build.mjs";
+import { WASI_BUILDS, buildWasi, buildWasmtimeRunner } from "../build-wasi.mjs";
 import { serve } from "../serve.mjs";
+import { CHROMIUM_FLAGS, findChromium } from "./browser.mjs";
+import { Failure, output, say } from "./command.mjs";
+import { nomul, root, wasiModule, wasmtimeRunner } from "./folders.mjs";
 
 /** The words that run the nomul command on the engine, with `folder` readable, up to the command's own words. */
 const COMMANDS = {
@@ -23,6 +25,39 @@ export async function command(engine, subcommand, folder, words) {
   const [program, ...before] = COMMANDS[engine](folder);
   const text = await output(program, [...before, subcommand, folder, ...words, "--json"]);
   return JSON.parse(text.trimEnd().split("\n").at(-1));
+}
+
+/** The engines named in a list like "native, node", or all of `known` where there is no list. */
+export function chosenEngines(list, known) {
+  const names = list?.split(",").map((name) => name.trim()) ?? known;
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new Failure(`no engine ${unknown}; there are: ${known.join(", ")}`);
+  return names;
+}
+
+/** Builds what the engines of these names run. */
+export async function prepareEngines(names) {
+  if (names.some((name) => name.startsWith("wasmtime"))) {
+    await buildWasmtimeRunner();
+    for (const build of Object.keys(WASI_BUILDS)) await buildWasi(build);
+  }
+  if (!names.every((name) => COMMAND_ENGINES.includes(name))) await buildPackage();
+}
+
+/**
+ * Measures one engine after the other, and all of them `rounds` times, so that a machine that slows down slows all of
+ * them down. Answers with rows of what `measure(engine)` answers with.
+ */
+export async function inTurn(names, rounds, measure) {
+  if (!(Number.isInteger(rounds) && rounds > 0)) throw new Failure("--rounds has to be a number over 0");
+  const rows = [];
+  for (let round = 1; round <= rounds; round++) {
+    for (const engine of names) {
+      say(`- ${engine}, ${round} of ${rounds}`);
+      rows.push({ engine, round, ...(await measure(engine)) });
+    }
+  }
+  return rows;
 }
 
 /** Loads a model folder with the package in this Node, calls `work(model)`, and disposes of it. */
