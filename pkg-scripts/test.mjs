@@ -1,11 +1,12 @@
 // npm test: everything that is checked, on every engine at hand.
 
 import { build } from "./build.mjs";
-import { WASI_BUILDS, buildWasi, buildWasmtimeRunner, wasiEnvironment } from "./build-wasi.mjs";
+import { WASI_BUILDS, buildWasmtimeRunner, wasiEnvironment } from "./build-wasi.mjs";
 import { checkAll } from "./check.mjs";
 import { modelFolder } from "./model.mjs";
 import { setup } from "./setup.mjs";
 import { Failure, isScript, main } from "./shared/command.mjs";
+import { COMMAND_ENGINES, prepareEngines } from "./shared/engines.mjs";
 import { all, check, nodeTests } from "./shared/suite.mjs";
 
 /** The suites in the order that tells most in the least time. Each answers with { passed, failed }. */
@@ -37,11 +38,7 @@ const SUITES = {
   package: { title: "The package, in Node", prepare: build, run: () => nodeTests("web/lib/test") },
   engines: {
     title: "The same tokens on every engine",
-    async prepare() {
-      await build();
-      await buildWasmtimeRunner();
-      for (const each of Object.keys(WASI_BUILDS)) await buildWasi(each);
-    },
+    prepare: () => prepareEngines([...COMMAND_ENGINES, "node", "chromium"]),
     run: async () => nodeTests("tests/engines", { env: await testEnvironment() }),
   },
   e2e: {

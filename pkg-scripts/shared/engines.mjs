@@ -2,7 +2,6 @@
 // Chromium. Tests compare what they answer, benchmarks how fast.
 
 import { join } from "node:path";
-import { chromium } from "playwright-core";
 import { buildPackage } from "../build.mjs";
 import { WASI_BUILDS, buildWasi, buildWasmtimeRunner } from "../build-wasi.mjs";
 import { serve } from "../serve.mjs";
@@ -77,6 +76,8 @@ export async function inNode(folder, build, work) {
  */
 export async function packageInChromium(folder) {
   const executablePath = findChromium();
+  // Loaded late, as in serve.mjs: this module is imported before the npm packages are there.
+  const { chromium } = await import("playwright-core");
   if (!executablePath) throw new Failure("no Chromium: install one, or name one in NOMUL_CHROMIUM");
   const served = await serve({ root: join(root, "web", "lib"), models: { model: folder } });
   const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
