@@ -1,7 +1,7 @@
 // The wasm engines: crate/wasm compiled twice, for plain and for relaxed SIMD, into web/lib/wasm/.
 
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -32,8 +32,9 @@ export async function buildWasm({ log = say } = {}) {
   await mkdir(parent, { recursive: true });
   for (const [build, features] of Object.entries(BUILDS)) {
     const module = await compile(build, features);
-    const temporary = await mkdtemp(join(parent, `.${build}-`));
+    const temporary = join(parent, `.${build}-${process.pid}`);
     try {
+      await mkdir(temporary);
       await bind(bindgen, module, temporary);
       await optimise(join(temporary, "nomul_bg.wasm"), features);
       const bytes = await readFile(join(temporary, "nomul_bg.wasm"));
