@@ -26,7 +26,6 @@ pub(super) struct Column {
     weight: Vec<f64>,
     /// The same for weight times magnitude.
     moment: Vec<f64>,
-    /// Sum of weight times squared magnitude.
     energy: f64,
 }
 
@@ -98,6 +97,11 @@ impl Column {
     pub fn deviation(&self) -> f64 {
         let total = self.weight.last().copied().unwrap_or(0.0);
         if self.energy > 0.0 && total > 0.0 { (self.energy / total).sqrt() } else { 0.0 }
+    }
+
+    /// Sum of weight times squared number.
+    pub fn energy(&self) -> f64 {
+        self.energy
     }
 
     /// Calls `visit(level, first, end)` for each level with the range of sorted magnitudes that are nearest to it.

@@ -16,26 +16,15 @@ use super::problem::{Problem, Solution};
 const SAMPLE: usize = 4096;
 
 /// Scales for a typical column of deviation 1, as a start for the fit of each column.
-pub(super) fn typical_scales(problem: &Problem, settings: &Settings) -> PerPlane {
-    let count = SAMPLE.div_ceil(problem.rows).clamp(1, problem.columns);
-    let (mut values, mut weights) = (Vec::new(), Vec::new());
+fn typical_scales(problem: &Problem, settings: &Settings) -> PerPlane {
+    let (values, weights) = problem.sample(SAMPLE);
     let mut column = Column::default();
-    for i in 0..count {
-        let sample = problem.target_column(i * problem.columns / count);
-        column.load(sample, &problem.row_weights);
-        let deviation = column.deviation() as f32;
-        if deviation > 0.0 {
-            let step = (sample.len() * count).div_ceil(SAMPLE).max(1);
-            values.extend(sample.iter().step_by(step).map(|v| v / deviation));
-            weights.extend(problem.row_weights.iter().step_by(step));
-        }
-    }
     column.load(&values, &weights);
     column.fit(problem.planes, settings.rounds, &problem.grid, &[]).0
 }
 
 /// `scales` times `factor`.
-pub(super) fn scaled(scales: &PerPlane, factor: f64) -> PerPlane {
+fn scaled(scales: &PerPlane, factor: f64) -> PerPlane {
     scales.map(|s| s * factor)
 }
 

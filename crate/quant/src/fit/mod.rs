@@ -7,12 +7,14 @@
 //! Read in this order: [`hessian`] (what the inputs looked like), `problem` (what is to be met), `column` (fitting
 //! one column), `feedback` (the loop over columns), `sweep` (what follows the loop).
 
+pub mod bits;
 mod column;
 mod feedback;
 mod grid;
 mod hessian;
 mod linear;
 mod normal;
+mod predict;
 mod problem;
 mod sweep;
 #[cfg(test)]
@@ -126,7 +128,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            damping: 0.01,
+            damping: 0.05,
             rounds: 20,
             activation_order: true,
             row_scales: true,

@@ -4,7 +4,7 @@ use nomul::scale::Scale;
 use nomul::{Result, bail};
 use rayon::prelude::*;
 
-use super::column::table;
+use super::column::{Column, table};
 use super::grid::Grid;
 use super::hessian::{Hessian, zeros};
 use super::linear::{add_product, transpose};
@@ -98,6 +98,24 @@ impl Problem {
     /// The target's column.
     pub fn target_column(&self, k: usize) -> &[f32] {
         &self.target[k * self.rows..][..self.rows]
+    }
+
+    /// About `size` numbers of the target with the weights of their rows, each column brought to deviation 1.
+    pub fn sample(&self, size: usize) -> (Vec<f32>, Vec<f64>) {
+        let count = size.div_ceil(self.rows).clamp(1, self.columns);
+        let step = (self.rows * count).div_ceil(size).max(1);
+        let (mut values, mut weights) = (Vec::new(), Vec::new());
+        let mut column = Column::default();
+        for i in 0..count {
+            let numbers = self.target_column(i * self.columns / count);
+            column.load(numbers, &self.row_weights);
+            let deviation = column.deviation() as f32;
+            if deviation > 0.0 {
+                values.extend(numbers.iter().step_by(step).map(|v| v / deviation));
+                weights.extend(self.row_weights.iter().step_by(step));
+            }
+        }
+        (values, weights)
     }
 
     /// Product of a (rows, columns) matrix with the Hessian.

@@ -1,0 +1,183 @@
+//! How many planes each matrix gets.
+
+use nomul::weights::MatrixId;
+use nomul::{Result, bail, plane};
+
+pub use super::predict::{Expected, predict, predict_calibrated};
+use super::{MOST_PLANES, first_prefix};
+
+/// What is known of a matrix before it is fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixStats {
+    /// Which matrix.
+    pub id: MatrixId,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub columns: usize,
+    /// Share of the output's energy that is expected to be lost with 0..=8 planes (see [`predict`]).
+    pub error_at: [f64; MOST_PLANES + 1],
+    /// What losing all of its output's energy would cost the model, relative to the other matrices.
+    pub sensitivity: f64,
+}
+
+impl MatrixStats {
+    /// Stored bytes with `planes` planes, the scales of all prefixes included.
+    pub fn bytes(&self, planes: usize) -> u64 {
+        let scales = (first_prefix(planes)..=planes).sum::<usize>() * self.columns + self.rows;
+        (plane::bytes(self.rows, self.columns).unwrap_or(usize::MAX / 16) as u64)
+            .saturating_mul(planes as u64)
+            .saturating_add(2 * scales as u64)
+    }
+
+    /// What one plane more than `planes` is expected to save the model.
+    fn gain(&self, planes: usize) -> f64 {
+        self.sensitivity * (self.error_at[planes] - self.error_at[planes + 1])
+    }
+}
+
+/// What there is to share out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Budget {
+    /// Planes a weight, on average over the matrices.
+    BitsPerWeight(f64),
+    /// Bytes of planes and scales.
+    Bytes(u64),
+}
+
+impl Budget {
+    /// What a matrix takes of this budget.
+    fn price(&self, matrix: &MatrixStats, planes: usize) -> f64 {
+        match self {
+            Budget::BitsPerWeight(_) => matrix.rows as f64 * matrix.columns as f64 * planes as f64,
+            Budget::Bytes(_) => matrix.bytes(planes) as f64,
+        }
+    }
+
+    /// What all of them may take together.
+    fn limit(&self, matrices: &[MatrixStats]) -> f64 {
+        match *self {
+            // Half a weight of tolerance: the budget is a decimal fraction.
+            Budget::BitsPerWeight(bits) => {
+                bits * matrices.iter().map(|m| self.price(m, 1)).sum::<f64>() + if bits > 0.0 { 0.5 } else { 0.0 }
+            }
+            Budget::Bytes(bytes) => bytes as f64,
+        }
+    }
+
+    /// Refuses a budget that no choice can meet, and says which is the nearest that one can. More bytes than all
+    /// planes take are no mistake; an average above the most planes is.
+    fn check(&self, matrices: &[MatrixStats]) -> Result<()> {
+        match *self {
+            Budget::BitsPerWeight(bits) if !(1.0..=MOST_PLANES as f64).contains(&bits) => {
+                let nearest = if bits > 1.0 { MOST_PLANES } else { 1 };
+                bail!(Input, "{bits} bits a weight cannot be met; the nearest that can is {nearest}")
+            }
+            Budget::Bytes(bytes) => {
+                let least = matrices.iter().fold(0u64, |sum, m| sum.saturating_add(m.bytes(1)));
+                if bytes < least {
+                    bail!(Input, "{bytes} bytes cannot be met; the nearest that can is {least}, one plane a matrix")
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A matrix's planes and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// Planes, 1..=8.
+    pub planes: usize,
+    /// The reason, for people.
+    pub reason: String,
+}
+
+/// A way to share out a budget.
+pub trait ChooseBits: Sync {
+    /// One choice for each matrix, in order. A budget that cannot be met is an error that names the nearest that can.
+    fn choose(&self, matrices: &[MatrixStats], budget: Budget) -> Result<Vec<Choice>>;
+
+    /// True if the choice depends on [`MatrixStats::error_at`].
+    fn needs_errors(&self, budget: &Budget) -> bool;
+}
+
+/// The same number of planes everywhere; what that leaves over goes to the matrices that gain most by one more.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Uniform;
+
+/// One plane at a time to the matrix that gains most for what it takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Greedy;
+
+impl ChooseBits for Uniform {
+    fn choose(&self, matrices: &[MatrixStats], budget: Budget) -> Result<Vec<Choice>> {
+        budget.check(matrices)?;
+        let limit = budget.limit(matrices);
+        let total = |planes: usize| matrices.iter().map(|m| budget.price(m, planes)).sum::<f64>();
+        let level = (1..=MOST_PLANES).rev().find(|&planes| total(planes) <= limit).unwrap_or(1);
+        let plain = Choice { planes: level, reason: format!("{} everywhere", count(level)) };
+        let mut choices = vec![plain; matrices.len()];
+        if level < MOST_PLANES {
+            let step = |m: &MatrixStats| budget.price(m, level + 1) - budget.price(m, level);
+            let worth = |i: usize| matrices[i].gain(level) / step(&matrices[i]);
+            let mut order: Vec<usize> = (0..matrices.len()).collect();
+            order.sort_by(|&a, &b| worth(b).total_cmp(&worth(a)));
+            let mut spare = limit - total(level);
+            for (place, &i) in order.iter().enumerate() {
+                if step(&matrices[i]) <= spare {
+                    spare -= step(&matrices[i]);
+                    let reason = format!(
+                        "{} everywhere, one more here: number {} of {} in gain",
+                        count(level),
+                        place + 1,
+                        order.len()
+                    );
+                    choices[i] = Choice { planes: level + 1, reason };
+                }
+            }
+        }
+        Ok(choices)
+    }
+
+    fn needs_errors(&self, budget: &Budget) -> bool {
+        !matches!(budget, Budget::BitsPerWeight(bits) if bits.fract() == 0.0)
+    }
+}
+
+impl ChooseBits for Greedy {
+    fn choose(&self, matrices: &[MatrixStats], budget: Budget) -> Result<Vec<Choice>> {
+        budget.check(matrices)?;
+        let mut planes = vec![1; matrices.len()];
+        let mut left = budget.limit(matrices) - matrices.iter().map(|m| budget.price(m, 1)).sum::<f64>();
+        // The gain of each next plane falls, so taking the best one each time is the optimum up to the last plane.
+        loop {
+            let step = |i: usize| budget.price(&matrices[i], planes[i] + 1) - budget.price(&matrices[i], planes[i]);
+            let worth = |i: usize| matrices[i].gain(planes[i]) / step(i);
+            let open = (0..matrices.len()).filter(|&i| planes[i] < MOST_PLANES && step(i) <= left);
+            // Of equals, the first: the order of the forward pass.
+            let Some(best) = open.reduce(|a, b| if worth(b) > worth(a) { b } else { a }) else { break };
+            left -= step(best);
+            planes[best] += 1;
+        }
+        let choice = |(m, planes): (&MatrixStats, usize)| {
+            let percent = |planes: usize| 100.0 * m.error_at[planes];
+            let next = match planes < MOST_PLANES {
+                true => format!("; one more would leave {:.2} %", percent(planes + 1)),
+                false => String::new(),
+            };
+            let reason = format!("{} lose {:.2} % of its output{next}", count(planes), percent(planes));
+            Choice { planes, reason }
+        };
+        Ok(matrices.iter().zip(planes).map(choice).collect())
+    }
+
+    fn needs_errors(&self, _: &Budget) -> bool {
+        true
+    }
+}
+
+fn count(planes: usize) -> String {
+    if planes == 1 { "1 plane".into() } else { format!("{planes} planes") }
+}
