@@ -22,6 +22,7 @@ pub mod index;
 pub mod kernel;
 pub mod model;
 pub mod plane;
+pub mod sample;
 pub mod scale;
 pub mod state;
 mod stream;

@@ -1,0 +1,211 @@
+use alloc::{string::ToString, vec, vec::Vec};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Everything that the sampler does, by sorting everything.
+fn textbook(options: &SampleOptions, prompt: &[u32], answer: &[u32], logits: &[f32], random: &mut Random) -> u32 {
+    let clean = |x: f32| if x.is_nan() { f32::NEG_INFINITY } else { x.min(f32::MAX) };
+    let mut all: Vec<(f32, u32)> = (0u32..).zip(logits).map(|(token, &x)| (clean(x), token)).collect();
+    for (x, token) in &mut all {
+        if prompt.contains(token) || answer.contains(token) {
+            *x = if *x > 0.0 { *x / options.repetition_penalty } else { *x * options.repetition_penalty };
+        }
+        let count = answer.iter().filter(|&other| other == token).count();
+        if count > 0 {
+            *x -= options.presence_penalty + options.frequency_penalty * count as f32;
+        }
+        for (other, bias) in &options.logit_bias {
+            *x += if other == token { *bias } else { 0.0 };
+        }
+        *x = clean(*x);
+    }
+    let mut sorted = all.clone();
+    sorted.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let (most, best) = sorted[0];
+    if options.temperature == 0.0 || most == f32::NEG_INFINITY {
+        // -0 and 0 are equal scores; the total order has them apart.
+        return all.iter().find(|(x, _)| *x == most).map_or(best, |&(_, token)| token);
+    }
+    let narrows = options.top_k > 0 && options.top_k < all.len() || options.top_p < 1.0;
+    let mut kept: Vec<(f64, u32)> = if narrows { sorted } else { all }
+        .into_iter()
+        .map(|(x, token)| (f64::from(libm::expf((x - most) / options.temperature)), token))
+        .collect();
+    if options.top_k > 0 {
+        kept.truncate(options.top_k);
+    }
+    if options.top_p < 1.0 {
+        // In the order in which the sampler adds: by ids, unless top_k has sorted.
+        let mut order = kept.clone();
+        if options.top_k == 0 || options.top_k >= logits.len() {
+            order.sort_by_key(|&(_, token)| token);
+        }
+        let goal = f64::from(options.top_p) * order.iter().map(|(weight, _)| weight).sum::<f64>();
+        let mut total = 0.0;
+        let before = |(weight, _): &&(f64, u32)| {
+            let goes_on = total < goal;
+            total += weight;
+            goes_on
+        };
+        let enough = kept.iter().take_while(before).count();
+        kept.truncate(enough.max(1));
+    }
+    kept.retain(|(weight, _)| *weight >= f64::from(options.min_p));
+    let at = random.fraction() * kept.iter().map(|(weight, _)| weight).sum::<f64>();
+    let mut total = 0.0;
+    for (weight, token) in &kept {
+        total += weight;
+        if at < total {
+            return *token;
+        }
+    }
+    kept.iter().rfind(|(weight, _)| *weight > 0.0).map_or(0, |&(_, token)| token)
+}
+
+fn any_logit() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        20 => -8.0f32..8.0,
+        4 => (-3i8..4).prop_map(f32::from),
+        1 => Just(f32::NAN),
+        1 => Just(f32::NEG_INFINITY),
+        1 => Just(f32::INFINITY),
+        1 => Just(-0.0),
+    ]
+}
+
+fn any_options() -> impl Strategy<Value = SampleOptions> {
+    let chance = |value: BoxedStrategy<f32>, off: f32| prop_oneof![value, Just(off)];
+    (
+        chance((0.01f32..3.0).boxed(), 0.0),
+        prop_oneof![Just(0usize), 1usize..300],
+        chance((0.01f32..1.0).boxed(), 1.0),
+        chance((0.0f32..=1.0).boxed(), 0.0),
+        chance((0.5f32..2.0).boxed(), 1.0),
+        chance((-2.0f32..2.0).boxed(), 0.0),
+        chance((-2.0f32..2.0).boxed(), 0.0),
+        prop::option::of((0u32..2, -3.0f32..3.0)),
+        any::<u64>(),
+    )
+        .prop_map(
+            |(
+                temperature,
+                top_k,
+                top_p,
+                min_p,
+                repetition_penalty,
+                presence_penalty,
+                frequency_penalty,
+                bias,
+                seed,
+            )| {
+                SampleOptions {
+                    temperature,
+                    top_k,
+                    top_p,
+                    min_p,
+                    repetition_penalty,
+                    presence_penalty,
+                    frequency_penalty,
+                    logit_bias: bias.into_iter().collect(),
+                    seed,
+                }
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn equals_the_textbook(
+        options in any_options(),
+        logits in prop::collection::vec(any_logit(), 2..400),
+        prompt in prop::collection::vec(0u32..500, 0..5),
+    ) {
+        let mut sampler = Sampler::new(options.clone(), logits.len()).unwrap();
+        sampler.prompt(&prompt);
+        let mut random = Random(options.seed);
+        let mut answer = Vec::new();
+        for _ in 0..5 {
+            let token = sampler.sample(&mut logits.clone());
+            prop_assert_eq!(token, textbook(&options, &prompt, &answer, &logits, &mut random));
+            prop_assert!((token as usize) < logits.len());
+            sampler.accept(token);
+            answer.push(token);
+        }
+    }
+}
+
+#[test]
+fn nothing_grows_while_it_samples() {
+    let options = SampleOptions { temperature: 0.8, top_p: 0.9, presence_penalty: 0.1, ..SampleOptions::default() };
+    let mut sampler = Sampler::new(options, 1000).unwrap();
+    let room = (sampler.candidates.capacity(), sampler.seen.capacity());
+    let logits: Vec<f32> = (0..1000).map(|i| (i * 7919 % 1000) as f32 / 100.0).collect();
+    for _ in 0..2000 {
+        let token = sampler.sample(&mut logits.clone());
+        sampler.accept(token);
+    }
+    assert_eq!((sampler.candidates.capacity(), sampler.seen.capacity()), room);
+}
+
+#[test]
+fn greedy_takes_the_lowest_id_of_equals() {
+    let mut sampler = Sampler::new(SampleOptions::default(), 4).unwrap();
+    assert_eq!(sampler.sample(&mut [1.0, 3.0, 3.0, f32::NAN]), 1);
+    assert_eq!(sampler.sample(&mut [f32::NAN; 4]), 0);
+    assert_eq!(sampler.sample(&mut []), 0);
+    assert_eq!(argmax(&[-0.0, 0.0]), 0);
+}
+
+#[test]
+fn draws_follow_the_probabilities() {
+    let options = SampleOptions { temperature: 1.0, seed: 1, ..SampleOptions::default() };
+    let mut sampler = Sampler::new(options, 3).unwrap();
+    // Probabilities 0.5, 0.3, 0.2.
+    let logits = [0.5f32, 0.3, 0.2].map(libm::logf);
+    let mut counts = [0u32; 3];
+    for _ in 0..100_000 {
+        counts[sampler.sample(&mut logits.clone()) as usize] += 1;
+    }
+    // Four standard deviations of a binomial are under 650.
+    for (count, expected) in counts.into_iter().zip([50_000u32, 30_000, 20_000]) {
+        assert!(count.abs_diff(expected) < 650, "{counts:?}");
+    }
+}
+
+#[test]
+fn the_random_numbers_are_the_published_ones() {
+    // The first outputs for the seed 1234567 of the authors' reference program.
+    let mut random = Random(1_234_567);
+    let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+    assert_eq!([random.next(), random.next(), random.next()], expected);
+}
+
+#[test]
+fn impossible_options_are_named() {
+    let with = |change: fn(&mut SampleOptions)| {
+        let mut options = SampleOptions::default();
+        change(&mut options);
+        Sampler::new(options, 10).unwrap_err()
+    };
+    let cases: [(fn(&mut SampleOptions), &str); 10] = [
+        (|o| o.temperature = -1.0, "temperature is -1"),
+        (|o| o.temperature = f32::NAN, "temperature is NaN"),
+        (|o| o.temperature = f32::INFINITY, "temperature is inf"),
+        (|o| o.top_p = 0.0, "top_p is 0"),
+        (|o| o.top_p = 1.5, "top_p is 1.5"),
+        (|o| o.min_p = -0.5, "min_p is -0.5"),
+        (|o| o.repetition_penalty = 0.0, "repetition_penalty is 0"),
+        (|o| o.presence_penalty = f32::NAN, "presence_penalty is NaN"),
+        (|o| o.logit_bias = vec![(3, f32::INFINITY)], "logit_bias of token 3"),
+        (|o| o.logit_bias = vec![(10, 1.0)], "logit_bias of token 10"),
+    ];
+    for (change, expected) in cases {
+        let error = with(change);
+        assert_eq!(error.code, crate::Code::Input);
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+    assert!(Sampler::new(SampleOptions::default(), 0).is_err());
+}
