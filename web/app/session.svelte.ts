@@ -30,11 +30,11 @@ export interface Settings {
 
 export const DEFAULT_SETTINGS: Readonly<Settings> = {
   system: "",
-  temperature: null,
-  top_p: null,
+  temperature: 0.5,
+  top_p: 0.9,
   top_k: null,
   min_p: null,
-  repetition_penalty: null,
+  repetition_penalty: 1.1,
   max_tokens: 512,
   seed: null,
 };

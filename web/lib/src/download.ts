@@ -2,9 +2,11 @@
 import { openShardCache, type ShardCache } from "./cache.js";
 import type { Engine, EngineClass, EngineProgress, Shard } from "./engine.js";
 import { NomulError } from "./errors.js";
+import { samplingDefaults } from "./generate.js";
+import { parseObject } from "./json.js";
 import { Meter } from "./meter.js";
 import { readFile, type Bytes, type Parts, type Source } from "./source.js";
-import type { LoadProgress } from "./types.js";
+import type { LoadProgress, SamplingOptions } from "./types.js";
 
 const REPORT_EVERY_MS = 100;
 const STALL_TICK_MS = 1000;
@@ -17,6 +19,14 @@ export interface DownloadOptions {
   cache: boolean;
   signal: AbortSignal;
   report: (progress: LoadProgress) => void;
+}
+
+/** What the small files of a model folder give. */
+export interface Description {
+  /** Waits for its weights. */
+  engine: Engine;
+  /** How the model wants its tokens chosen. */
+  sampling: SamplingOptions;
 }
 
 export class Download {
@@ -33,8 +43,8 @@ export class Download {
     this.progress("engine", undefined);
   }
 
-  /** Fetches what describes the model and makes an engine that waits for its weights. */
-  async describe(Engine: EngineClass, contextLength: number | undefined): Promise<Engine> {
+  /** Fetches what describes the model and makes its engine. */
+  async describe(Engine: EngineClass, contextLength: number | undefined): Promise<Description> {
     const read = (file: string, optional: boolean) =>
       readFile(this.#options.source, file, optional, this.#options.signal, (count) => {
         this.#described += count;
@@ -49,10 +59,11 @@ export class Download {
       read("generation_config.json", true),
     ]);
     // Asked for only where it is needed: a browser's console notes every file that is not there.
-    const template = hasChatTemplate(tokenizerConfig) ? undefined : await read("chat_template.jinja", true);
+    const hasTemplate = Boolean(parseObject(tokenizerConfig)?.chat_template);
+    const template = hasTemplate ? undefined : await read("chat_template.jinja", true);
     const engine = new Engine(config, index, tokenizer, tokenizerConfig, template, generationConfig, contextLength);
     this.#engine = engine.progress();
-    return engine;
+    return { engine, sampling: samplingDefaults(generationConfig) };
   }
 
   /** Streams the weights. `onShard` is called after each. */
@@ -122,16 +133,5 @@ export class Download {
     this.#last = { phase, file, loaded, total, bytesPerSecond, secondsLeft, level, levels, usable };
     this.#lastTime = now;
     this.#options.report(this.#last);
-  }
-}
-
-/** Whether `tokenizer_config.json` holds the chat template itself. What is wrong in it, the engine tells. */
-function hasChatTemplate(tokenizerConfig: Bytes | undefined): boolean {
-  if (tokenizerConfig === undefined) return false;
-  try {
-    const json: unknown = JSON.parse(new TextDecoder().decode(tokenizerConfig));
-    return typeof json === "object" && json !== null && "chat_template" in json && json.chat_template !== null;
-  } catch {
-    return false;
   }
 }

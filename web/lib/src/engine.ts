@@ -1,6 +1,6 @@
 /** The compiled engine as the worker sees it. crate/wasm exports it; the build checks that the two agree. */
 import type { Build } from "./detect.js";
-import type { MatrixInfo, Message, SamplingOptions, Usage } from "./types.js";
+import type { FinishReason, MatrixInfo, Message, SamplingOptions } from "./types.js";
 
 /** A file of weights, in the order to stream. */
 export interface Shard {
@@ -18,15 +18,23 @@ export interface EngineProgress {
   usable: boolean;
 }
 
-export interface EngineOptions extends SamplingOptions {
-  max_tokens?: number | undefined;
+/** What is left out has the engine's default: the most probable token, until the model ends. */
+export interface EngineOptions {
+  max_tokens?: number;
   stop: string[];
+  sample: Omit<SamplingOptions, "logit_bias"> & { logit_bias?: [token: number, bias: number][] };
 }
 
 export type Step =
-  | { kind: "prefill"; done: number; total: number }
-  | { kind: "token"; id: number; text: string }
-  | { kind: "end"; reason: "stop" | "length"; text: string; usage: Usage };
+  | { type: "prefill"; done: number; total: number }
+  | { type: "token"; id: number; text: string }
+  | { type: "end"; reason: FinishReason; text: string; usage: EngineUsage };
+
+export interface EngineUsage {
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+}
 
 export interface Engine {
   shards(): Shard[];
@@ -35,10 +43,11 @@ export interface Engine {
   setPlanes(planes?: number): void;
   inspect(): MatrixInfo[];
   readonly contextLength: number;
-  chatPrompt(messages: Message[], addGenerationPrompt: boolean): Uint32Array;
-  tokenize(text: string): Uint32Array;
+  chatPrompt(messages: Message[], addGenerationPrompt: boolean, seconds: number): Uint32Array;
+  tokenize(text: string, addSpecial: boolean): Uint32Array;
   detokenize(ids: Uint32Array): string;
-  start(prompt: Uint32Array, options: EngineOptions): void;
+  /** Answers with the number of prompt tokens that need not be read again. */
+  start(prompt: Uint32Array, options: EngineOptions): number;
   step(): Step;
   logits(ids: Uint32Array): Float32Array;
 }

@@ -17,7 +17,7 @@ import type {
   Timings,
 } from "./types.js";
 
-type TokenEvent = Extract<GenerateEvent, { kind: "token" }>;
+type TokenEvent = Extract<GenerateEvent, { type: "token" }>;
 
 /** A token of an answer, or its end. */
 interface Part {
@@ -71,9 +71,12 @@ export class Model implements AsyncDisposable {
     return stream ? this.#completeParts(args, rest) : this.#completeWhole(args, rest);
   }
 
-  /** The token ids of a text. Special tokens that it spells out are recognised; none is added. */
-  tokenize(text: string): Promise<number[]> {
-    return this.#client.call("tokenize", text);
+  /**
+   * The token ids of a text. Special tokens that it spells out are recognised; `addSpecial` adds those that the
+   * tokenizer wants around a whole text.
+   */
+  tokenize(text: string, { addSpecial = false } = {}): Promise<number[]> {
+    return this.#client.call("tokenize", { text, addSpecial });
   }
 
   /** The text of token ids. */
@@ -204,7 +207,7 @@ export class Model implements AsyncDisposable {
     return this.#client.call("generate", args, {
       signal,
       onEvent: (event) => {
-        if (event.kind === "token") onToken(event);
+        if (event.type === "token") onToken(event);
         else onPrefill?.(event.done, event.total);
       },
     });
@@ -223,11 +226,12 @@ export class Model implements AsyncDisposable {
 
 /** What crosses to the worker. A request without a seed gets a random one here: the engine knows no chance. */
 function generateArguments(prompt: GenerateArguments["prompt"], options: GenerationOptions): GenerateArguments {
-  const { stop, seed, signal: _signal, onPrefill: _onPrefill, ...sampling } = options;
+  const { stop, max_tokens, signal: _signal, onPrefill: _onPrefill, ...sampling } = options;
+  const [random] = crypto.getRandomValues(new Uint32Array(1));
   return {
-    ...sampling,
     prompt,
-    seed: seed ?? crypto.getRandomValues(new Uint32Array(1))[0],
+    maxTokens: max_tokens,
     stop: stop === undefined ? [] : typeof stop === "string" ? [stop] : stop,
+    sampling: { ...sampling, seed: sampling.seed ?? random },
   };
 }

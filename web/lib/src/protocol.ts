@@ -5,7 +5,7 @@
  */
 import type { Build } from "./detect.js";
 import type { ErrorMessage } from "./errors.js";
-import type { FinishReason, GenerationOptions, LoadProgress, MatrixInfo, Message, Timings, Usage } from "./types.js";
+import type { FinishReason, LoadProgress, MatrixInfo, Message, SamplingOptions, Timings, Usage } from "./types.js";
 
 /** Where the worker finds things. All plain data. */
 export interface OpenArguments {
@@ -21,13 +21,15 @@ export interface OpenArguments {
 }
 
 /** {@link GenerationOptions} without what cannot cross, and one of three prompts. */
-export interface GenerateArguments extends Omit<GenerationOptions, "signal" | "onPrefill" | "stop"> {
-  stop: string[];
+export interface GenerateArguments {
   prompt: { messages: Message[] } | { text: string } | { ids: number[] };
+  maxTokens: number | undefined;
+  stop: string[];
+  sampling: SamplingOptions;
 }
 
 export type GenerateEvent =
-  { kind: "prefill"; done: number; total: number } | { kind: "token"; id: number; text: string; timings: Timings };
+  { type: "prefill"; done: number; total: number } | { type: "token"; id: number; text: string; timings: Timings };
 
 export interface GenerateResult {
   reason: FinishReason;
@@ -43,7 +45,7 @@ export interface Calls {
   /** Waits for the weights that were still streaming when `open` returned. */
   rest: { arguments: undefined; event: LoadProgress; result: undefined };
   generate: { arguments: GenerateArguments; event: GenerateEvent; result: GenerateResult };
-  tokenize: { arguments: string; event: never; result: number[] };
+  tokenize: { arguments: { text: string; addSpecial: boolean }; event: never; result: number[] };
   detokenize: { arguments: number[]; event: never; result: string };
   logits: { arguments: number[]; event: never; result: Float32Array<ArrayBuffer> };
   inspect: { arguments: undefined; event: never; result: MatrixInfo[] };

@@ -3,10 +3,10 @@ import type { Build } from "./detect.js";
 import { Download } from "./download.js";
 import type { Engine, EngineClass } from "./engine.js";
 import { NomulError, packError, unpackError } from "./errors.js";
-import { generate } from "./generate.js";
+import { generate, tokenIds } from "./generate.js";
 import type { Answer, Ask, CallName, Calls, OpenArguments, Port, Request, Response } from "./protocol.js";
 import type { Parts, Source } from "./source.js";
-import type { LoadProgress } from "./types.js";
+import type { LoadProgress, SamplingOptions } from "./types.js";
 
 /** What differs between a browser's worker and Node's. */
 export interface Host {
@@ -61,6 +61,7 @@ class Session {
   readonly #host: Host;
   readonly #asker: Asker;
   #engine: Engine | undefined;
+  #sampling: SamplingOptions = {};
   /** Settles when all weights are here. */
   #rest: Promise<void> = Promise.resolve();
   /** Stops the download. */
@@ -88,12 +89,11 @@ class Session {
       },
       generate: (args, { signal, emit }) => {
         const arrived = performance.now();
-        return this.#inTurn(signal, (engine) => generate(engine, args, arrived, signal, emit));
+        return this.#inTurn(signal, (engine) => generate(engine, args, this.#sampling, arrived, signal, emit));
       },
-      logits: (ids, { signal }) =>
-        this.#inTurn(signal, (engine) => new Float32Array(engine.logits(Uint32Array.from(ids)))),
-      tokenize: async (text) => [...this.#ready.tokenize(text)],
-      detokenize: async (ids) => this.#ready.detokenize(Uint32Array.from(ids)),
+      logits: (ids, { signal }) => this.#inTurn(signal, (engine) => new Float32Array(engine.logits(tokenIds(ids)))),
+      tokenize: async ({ text, addSpecial }) => [...this.#ready.tokenize(text, addSpecial)],
+      detokenize: async (ids) => this.#ready.detokenize(tokenIds(ids)),
       inspect: async () => this.#ready.inspect(),
       setPlanes: async (planes) => {
         this.#ready.setPlanes(planes);
@@ -120,8 +120,9 @@ class Session {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new NomulError("network", `the engine could not be loaded: ${why}`, { cause });
     });
-    const engine = await download.describe(EngineClass, args.contextLength);
+    const { engine, sampling } = await download.describe(EngineClass, args.contextLength);
     this.#engine = engine;
+    this.#sampling = sampling;
     await new Promise<void>((resolve, reject) => {
       const enough = () => {
         const { usable, level, levels } = engine.progress();

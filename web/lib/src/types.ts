@@ -6,7 +6,10 @@ export interface Message {
   content: string;
 }
 
-/** How the next token is chosen. What is left out is taken from the model's `generation_config.json`, else as noted. */
+/**
+ * How the next token is chosen. Without a temperature it is that of the model's `generation_config.json`, if that asks
+ * for sampling, together with its other settings; else the most probable token is taken.
+ */
 export interface SamplingOptions {
   /** 0 takes the most probable token; higher is more random. */
   temperature?: number | undefined;
@@ -52,8 +55,11 @@ export interface CompleteOptions extends GenerationOptions {
 
 export interface Usage {
   prompt_tokens: number;
+  /** A token that ends the text counts. */
   completion_tokens: number;
   total_tokens: number;
+  /** How many tokens of the prompt were kept from the request before. */
+  prompt_tokens_details: { cached_tokens: number };
 }
 
 /** How fast a request went, by the clock of the worker. */
