@@ -1,0 +1,377 @@
+//! A model, its tokenizer and one conversation: the loop that makes an answer, step by step. Every shell runs this and
+//! only decides what to do between two steps.
+
+use nomul::{
+    Model, Result, State, bail,
+    forward::{CHUNK, decode, prefill},
+    sample::{SampleOptions, Sampler},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::{
+    chat::{ChatTemplate, Message},
+    stream::TextStream,
+    tokenizer::Tokenizer,
+};
+
+/// The context of a session that was not told how long it should be, if the model can hold as much.
+const CONTEXT: usize = 4096;
+
+/// How an answer is made. [`GenerateOptions::default`] takes the likeliest token until the model ends or the context is
+/// full.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GenerateOptions {
+    /// The most tokens; `None`: as many as fit.
+    pub max_tokens: Option<usize>,
+    /// How each is chosen.
+    pub sample: SampleOptions,
+    /// Texts to stop before.
+    pub stop: Vec<String>,
+    /// Go on where the model would end.
+    pub ignore_eos: bool,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model ended it, or a stop text came.
+    Stop,
+    /// `max_tokens` were made, or the context is full.
+    Length,
+}
+
+/// What an answer took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// How many of them did not have to be read again.
+    pub cached_tokens: usize,
+    /// Tokens of the answer. A token that ends the text counts; it has no text.
+    pub completion_tokens: usize,
+}
+
+/// What a call of [`Session::step`] did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Step {
+    /// Some of the prompt was read.
+    Prefill {
+        /// Tokens read so far, cached ones included.
+        done: usize,
+        /// Tokens of the prompt.
+        total: usize,
+    },
+    /// The answer has one more token.
+    Token {
+        /// The token.
+        id: u32,
+        /// The text that can be told now; often that of several tokens, or none.
+        text: String,
+    },
+    /// The answer is complete.
+    End {
+        /// Text that was held back until now.
+        text: String,
+        /// Why.
+        reason: Finish,
+        /// What it took.
+        usage: Usage,
+    },
+}
+
+/// An answer that is being made.
+struct Answer {
+    prompt: Vec<u32>,
+    options: GenerateOptions,
+    sampler: Sampler,
+    stream: TextStream,
+    usage: Usage,
+    /// The token to read next, which came out last.
+    last: Option<u32>,
+    finish: Option<Finish>,
+}
+
+/// A model, its tokenizer, its chat template and one conversation.
+pub struct Session {
+    model: Model,
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    end_tokens: Vec<u32>,
+    state: State,
+    /// The ids whose keys and values the state holds.
+    cached: Vec<u32>,
+    /// The level of planes they were computed with; `None` if with several, or if it is not known.
+    cached_level: Option<usize>,
+    answer: Option<Answer>,
+}
+
+impl Session {
+    /// From the small files of a model folder; the shards are pushed afterwards. `context` is the most tokens of prompt
+    /// and answer together; without a number it is what the model was made for, up to 4096. All memory is taken here.
+    pub fn new(
+        config_json: &[u8],
+        index_json: &[u8],
+        tokenizer_json: &[u8],
+        tokenizer_config: Option<&[u8]>,
+        chat_template: Option<&[u8]>,
+        generation_config: Option<&[u8]>,
+        context: impl Into<Option<usize>>,
+    ) -> Result<Session> {
+        let tokenizer = Tokenizer::from_json(tokenizer_json, tokenizer_config)?;
+        let template = ChatTemplate::from_files(tokenizer_config, chat_template)?;
+        let model = Model::new(config_json, index_json)?;
+        let config = model.config();
+        let mut end_tokens = match generation_config {
+            Some(json) => end_tokens(json)?,
+            None => Vec::new(),
+        };
+        if end_tokens.is_empty() {
+            end_tokens = config.eos_token_ids.clone();
+        }
+        if end_tokens.is_empty() {
+            end_tokens.extend(tokenizer.eos_id());
+        }
+        let context = context.into().unwrap_or(config.max_position_embeddings.min(CONTEXT));
+        let state = State::new(config, context)?;
+        Ok(Session {
+            tokenizer,
+            template,
+            end_tokens,
+            state,
+            cached: Vec::new(),
+            cached_level: None,
+            answer: None,
+            model,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The model, to change it. What was read so far is read again for the next answer.
+    pub fn model_mut(&mut self) -> &mut Model {
+        self.cached_level = None;
+        &mut self.model
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The chat template, if the model has one, to tell it the time.
+    pub fn template_mut(&mut self) -> Option<&mut ChatTemplate> {
+        self.template.as_mut()
+    }
+
+    /// The most tokens of prompt and answer together.
+    pub fn context(&self) -> usize {
+        self.state.context()
+    }
+
+    /// Takes the next bytes of the shards, see [`Model::push`].
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.model.push(bytes)
+    }
+
+    /// Uses the first `planes` plane shards only, see [`Model::set_planes`].
+    pub fn set_planes(&mut self, planes: Option<usize>) -> Result<()> {
+        self.model_mut().set_planes(planes)
+    }
+
+    /// The ids of a text; `add_special` puts those around it that the tokenizer wants around a whole text.
+    pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
+        self.tokenizer.encode(text, add_special)
+    }
+
+    /// The text of ids, special tokens written out.
+    pub fn detokenize(&self, ids: &[u32]) -> Result<String> {
+        self.check(ids)?;
+        Ok(self.tokenizer.decode(ids, false))
+    }
+
+    /// The text that the model gets for a conversation.
+    pub fn chat_text(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+        match &self.template {
+            Some(template) => template.render(messages, add_generation_prompt, None),
+            None => bail!(
+                Unsupported,
+                "the model has no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json"
+            ),
+        }
+    }
+
+    /// The ids of a conversation in the model's chat template. It writes its special tokens itself.
+    pub fn chat_prompt(&self, messages: &[Message], add_generation_prompt: bool) -> Result<Vec<u32>> {
+        self.tokenizer.encode(&self.chat_text(messages, add_generation_prompt)?, false)
+    }
+
+    /// Begins an answer to a prompt; an answer that was being made is dropped. What the prompt shares with the text that
+    /// was read last is not read again.
+    pub fn start(&mut self, prompt: impl Into<Vec<u32>>, options: GenerateOptions) -> Result<()> {
+        self.answer = None;
+        let prompt = prompt.into();
+        let mut sampler = Sampler::new(options.sample.clone(), self.model.config().vocab_size)?;
+        let cached = self.reuse(&prompt)?;
+        sampler.prompt(&prompt);
+        let usage = Usage { prompt_tokens: prompt.len(), cached_tokens: cached, completion_tokens: 0 };
+        let stream = TextStream::new(options.stop.clone());
+        self.answer = Some(Answer { prompt, options, sampler, stream, usage, last: None, finish: None });
+        Ok(())
+    }
+
+    /// Does the next piece of work: reads a part of the prompt, or makes a token, or ends the answer. After an error
+    /// there is no answer.
+    pub fn step(&mut self) -> Result<Step> {
+        let Some(mut answer) = self.answer.take() else {
+            bail!(NotReady, "no answer was started");
+        };
+        let step = self.advance(&mut answer)?;
+        if !matches!(step, Step::End { .. }) {
+            self.answer = Some(answer);
+        }
+        Ok(step)
+    }
+
+    fn advance(&mut self, answer: &mut Answer) -> Result<Step> {
+        if answer.finish.is_none()
+            && answer.options.max_tokens.is_some_and(|most| answer.usage.completion_tokens >= most)
+        {
+            answer.finish = Some(Finish::Length);
+        }
+        if let Some(reason) = answer.finish {
+            let text = answer.stream.finish(&self.tokenizer);
+            return Ok(Step::End { text, reason, usage: answer.usage });
+        }
+        // The last token of the prompt is read with the head, because the first token of the answer follows from it.
+        let total = answer.prompt.len();
+        let done = self.cached.len();
+        let next = match answer.last {
+            None if done + 1 < total => {
+                let end = (total - 1).min(done + CHUNK);
+                self.read(&answer.prompt[done..end])?;
+                return Ok(Step::Prefill { done: end, total });
+            }
+            None => answer.prompt[total - 1],
+            Some(token) => token,
+        };
+        if self.state.position() == self.state.context() {
+            answer.finish = Some(Finish::Length);
+            return self.advance(answer);
+        }
+        let id = self.read_and_score(next, |logits| answer.sampler.sample(logits))?;
+        answer.sampler.accept(id);
+        answer.last = Some(id);
+        answer.usage.completion_tokens += 1;
+        let mut text = String::new();
+        if !answer.options.ignore_eos && self.end_tokens.contains(&id) {
+            answer.finish = Some(Finish::Stop);
+        } else {
+            text = answer.stream.push(&self.tokenizer, id);
+            if answer.stream.is_stopped() {
+                answer.finish = Some(Finish::Stop);
+            }
+        }
+        Ok(Step::Token { id, text })
+    }
+
+    /// The scores of what may follow a text: `vocab_size` of them. An answer that was being made is dropped.
+    pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
+        self.answer = None;
+        self.reuse(ids)?;
+        let Some((last, before)) = ids.split_last() else { bail!(Input, "the prompt is empty") };
+        for chunk in before[self.cached.len()..].chunks(CHUNK) {
+            self.read(chunk)?;
+        }
+        self.read_and_score(*last, |logits| logits.to_vec())
+    }
+
+    fn check(&self, ids: &[u32]) -> Result<()> {
+        let vocab = self.model.config().vocab_size.max(self.tokenizer.vocab_size());
+        match ids.iter().position(|&id| id as usize >= vocab) {
+            Some(place) => bail!(Input, "token {} at {place} is not in the vocabulary of {vocab} tokens", ids[place]),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks a prompt, and keeps of what was read as much as it begins with, except its last token, which is read
+    /// again for its scores. How many tokens that are.
+    fn reuse(&mut self, prompt: &[u32]) -> Result<usize> {
+        let config = self.model.config();
+        if prompt.is_empty() {
+            bail!(Input, "the prompt is empty");
+        }
+        if let Some(place) = prompt.iter().position(|&id| id as usize >= config.vocab_size) {
+            bail!(Input, "token {} at {place} is not in the vocabulary of {} tokens", prompt[place], config.vocab_size);
+        }
+        if prompt.len() > self.state.context() {
+            bail!(Capacity, "the prompt has {} tokens, the context holds {}", prompt.len(), self.state.context());
+        }
+        if !self.model.is_usable() {
+            bail!(
+                NotReady,
+                "the model is not ready: {} of {} bytes have arrived",
+                self.model.received(),
+                self.model.total()
+            );
+        }
+        let mut shared = self.cached.iter().zip(&prompt[..prompt.len() - 1]).take_while(|(a, b)| a == b).count();
+        if self.cached_level != Some(self.model.level()) {
+            // Other planes give other keys and values; an answer must not depend on what was asked before.
+            shared = 0;
+        }
+        self.state.truncate(config, shared);
+        self.cached.truncate(shared);
+        Ok(shared)
+    }
+
+    /// Notes that tokens are about to be read with the planes of now.
+    fn note(&mut self, tokens: &[u32]) {
+        let level = Some(self.model.level());
+        if self.cached.is_empty() {
+            self.cached_level = level;
+        } else if self.cached_level != level {
+            self.cached_level = None;
+        }
+        self.cached.extend(tokens);
+    }
+
+    fn read(&mut self, tokens: &[u32]) -> Result<()> {
+        let (config, weights) = self.model.parts();
+        prefill(config, weights, &mut self.state, tokens)?;
+        self.note(tokens);
+        Ok(())
+    }
+
+    fn read_and_score<T>(&mut self, token: u32, take: impl FnOnce(&mut [f32]) -> T) -> Result<T> {
+        let (config, weights) = self.model.parts();
+        let result = take(decode(config, weights, &mut self.state, token)?);
+        self.note(&[token]);
+        Ok(result)
+    }
+}
+
+/// `eos_token_id` of `generation_config.json`: a number, several, or none.
+fn end_tokens(json: &[u8]) -> Result<Vec<u32>> {
+    let json: Json = match serde_json::from_slice(json) {
+        Ok(json) => json,
+        Err(error) => bail!(Format, "generation_config.json: {error}"),
+    };
+    let field = &json["eos_token_id"];
+    let ids = match field {
+        Json::Null => &[],
+        Json::Array(ids) => ids.as_slice(),
+        id => std::slice::from_ref(id),
+    };
+    let id = |id: &Json| match id.as_u64().and_then(|id| u32::try_from(id).ok()) {
+        Some(id) => Ok(id),
+        None => bail!(Value, "generation_config.json: eos_token_id holds {id}, not a token"),
+    };
+    ids.iter().map(id).collect()
+}

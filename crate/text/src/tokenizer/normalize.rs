@@ -1,0 +1,112 @@
+//! Normalizers: what a tokenizer changes in a text before it cuts it.
+
+use std::borrow::Cow;
+
+use nomul::{Result, bail};
+use serde_json::Value;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use super::{flag, pattern::Pattern, pattern_of, text_of};
+
+/// A step of normalisation.
+#[derive(Clone, Debug)]
+pub enum Normalizer {
+    /// Several, one after the other.
+    Sequence(Vec<Normalizer>),
+    /// Canonical composition.
+    Nfc,
+    /// Canonical decomposition.
+    Nfd,
+    /// Compatibility composition.
+    Nfkc,
+    /// Compatibility decomposition.
+    Nfkd,
+    /// Small letters.
+    Lowercase,
+    /// White space off the ends.
+    Strip {
+        /// Off the start.
+        left: bool,
+        /// Off the end.
+        right: bool,
+    },
+    /// This text before every text that is not empty.
+    Prepend(String),
+    /// Every match becomes this text.
+    Replace(Pattern, String),
+}
+
+impl Normalizer {
+    /// From the `normalizer` of `tokenizer.json`, null for none.
+    pub fn new(json: &Value) -> Result<Normalizer> {
+        if json.is_null() {
+            return Ok(Normalizer::Sequence(Vec::new()));
+        }
+        Ok(match json["type"].as_str().unwrap_or_default() {
+            "Sequence" => {
+                let steps = json["normalizers"].as_array().map(Vec::as_slice).unwrap_or_default();
+                Normalizer::Sequence(steps.iter().map(Normalizer::new).collect::<Result<_>>()?)
+            }
+            "NFC" => Normalizer::Nfc,
+            "NFD" => Normalizer::Nfd,
+            "NFKC" => Normalizer::Nfkc,
+            "NFKD" => Normalizer::Nfkd,
+            "Lowercase" => Normalizer::Lowercase,
+            "Strip" => Normalizer::Strip {
+                left: flag(json, "strip_left", Some(true))?,
+                right: flag(json, "strip_right", Some(true))?,
+            },
+            "Prepend" => Normalizer::Prepend(text_of(json, "prepend")?.into()),
+            "Replace" => Normalizer::Replace(pattern_of(json)?, text_of(json, "content")?.into()),
+            _ => bail!(
+                Unsupported,
+                "normalizer {} is unknown; known are Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace",
+                json["type"]
+            ),
+        })
+    }
+
+    /// The normalised text.
+    pub fn apply<'t>(&self, text: &'t str) -> Result<Cow<'t, str>> {
+        Ok(match self {
+            Normalizer::Sequence(steps) => {
+                let mut result = Cow::Borrowed(text);
+                for step in steps {
+                    result = Cow::Owned(step.apply(&result)?.into_owned());
+                }
+                result
+            }
+            Normalizer::Nfc if is_nfc(text) => Cow::Borrowed(text),
+            Normalizer::Nfc => text.nfc().collect(),
+            Normalizer::Nfd => text.nfd().collect(),
+            Normalizer::Nfkc => text.nfkc().collect(),
+            Normalizer::Nfkd => text.nfkd().collect(),
+            // Letter by letter, not word by word: a final sigma stays an ordinary one.
+            Normalizer::Lowercase => text.chars().flat_map(char::to_lowercase).collect(),
+            Normalizer::Strip { left, right } => {
+                let text = if *left { text.trim_start() } else { text };
+                Cow::Borrowed(if *right { text.trim_end() } else { text })
+            }
+            Normalizer::Prepend(_) if text.is_empty() => Cow::Borrowed(text),
+            Normalizer::Prepend(prefix) => Cow::Owned(format!("{prefix}{text}")),
+            Normalizer::Replace(pattern, content) => replace(pattern, content, text)?,
+        })
+    }
+}
+
+/// The text with every match of the pattern replaced.
+pub fn replace<'t>(pattern: &Pattern, content: &str, text: &'t str) -> Result<Cow<'t, str>> {
+    let matches = pattern.matches(text)?;
+    if matches.is_empty() {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut result = String::with_capacity(text.len() + matches.len() * content.len());
+    let mut done = 0;
+    for range in matches {
+        result.push_str(&text[done..range.start]);
+        result.push_str(content);
+        done = range.end;
+    }
+    result.push_str(&text[done..]);
+    Ok(Cow::Owned(result))
+}

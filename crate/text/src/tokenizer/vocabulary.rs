@@ -1,0 +1,72 @@
+//! Tokens by id and ids by token.
+
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use nomul::{Result, bail};
+use rustc_hash::FxBuildHasher;
+
+/// More tokens than any tokenizer has.
+const LARGEST: u32 = 1 << 22;
+
+/// The tokens of a model. All their text lies in one string.
+#[derive(Clone, Debug, Default)]
+pub struct Vocabulary {
+    text: String,
+    /// Where the text of each id starts and ends; `None` where no token has the id.
+    spans: Vec<Option<(u32, u32)>>,
+    /// Ids, found by the hash of their text.
+    ids: HashTable<u32>,
+}
+
+impl Vocabulary {
+    /// The vocabulary of these tokens.
+    pub fn new(tokens: &[(String, u32)]) -> Result<Vocabulary> {
+        let mut vocabulary = Vocabulary::default();
+        vocabulary.text.reserve_exact(tokens.iter().map(|(token, _)| token.len()).sum());
+        vocabulary.ids.reserve(tokens.len(), |_| 0);
+        for (token, id) in tokens {
+            vocabulary.add(token, *id)?;
+        }
+        Ok(vocabulary)
+    }
+
+    fn add(&mut self, token: &str, id: u32) -> Result<()> {
+        let hash = |token: &str| FxBuildHasher.hash_one(token);
+        if id >= LARGEST {
+            bail!(Value, "token {token:?} has the id {id}; {LARGEST} and more are not supported");
+        }
+        if self.get(token).is_some() || self.token(id).is_some() {
+            bail!(Format, "token {token:?} with the id {id}: one of both is there twice");
+        }
+        let (start, end) = (self.text.len(), self.text.len() + token.len());
+        let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(end)) else {
+            bail!(Capacity, "the tokens are longer than 4 GiB");
+        };
+        self.text.push_str(token);
+        if id as usize >= self.spans.len() {
+            self.spans.resize(id as usize + 1, None);
+        }
+        self.spans[id as usize] = Some((start, end));
+        let (text, spans) = (&self.text, &self.spans);
+        let known = |id: &u32| spans[*id as usize].map_or("", |(start, end)| &text[start as usize..end as usize]);
+        self.ids.insert_unique(hash(token), id, |id| hash(known(id)));
+        Ok(())
+    }
+
+    /// The id of a token.
+    pub fn get(&self, token: &str) -> Option<u32> {
+        self.ids.find(FxBuildHasher.hash_one(token), |&id| self.token(id) == Some(token)).copied()
+    }
+
+    /// The token of an id.
+    pub fn token(&self, id: u32) -> Option<&str> {
+        let (start, end) = (*self.spans.get(id as usize)?)?;
+        Some(&self.text[start as usize..end as usize])
+    }
+
+    /// One more than the largest id.
+    pub fn size(&self) -> usize {
+        self.spans.len()
+    }
+}
