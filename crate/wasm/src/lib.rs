@@ -1,1 +1,129 @@
-//! nomul-wasm
+//! nomul for JavaScript: conversions between the two languages, and nothing else.
+//!
+//! The glue that wasm-bindgen writes beside the module is used by web/lib only, from inside a worker. What each method
+//! takes and gives is written down there too, in `web/lib/src/engine.ts`; the TypeScript build checks that both agree.
+
+mod convert;
+
+use nomul_text::{GenerateOptions, Message, Session};
+use wasm_bindgen::prelude::*;
+
+use convert::{Progress, Shard, from_js, throw, to_js};
+
+/// A model with its tokenizer, its chat template and one conversation's state.
+#[wasm_bindgen]
+pub struct Engine {
+    session: Session,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// From the small files of a model folder. `context_length` is the most tokens of prompt and answer together.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        config: &[u8],
+        index: &[u8],
+        tokenizer: &[u8],
+        tokenizer_config: Option<Vec<u8>>,
+        chat_template: Option<Vec<u8>>,
+        generation_config: Option<Vec<u8>>,
+        context_length: Option<u32>,
+    ) -> Result<Engine, JsValue> {
+        let session = Session::new(
+            config,
+            index,
+            tokenizer,
+            tokenizer_config.as_deref(),
+            chat_template.as_deref(),
+            generation_config.as_deref(),
+            context_length.map(|length| length as usize),
+        );
+        Ok(Engine { session: session.map_err(throw)? })
+    }
+
+    /// The files of weights, in the order to stream: `{ file, bytes, sha256 }`.
+    #[wasm_bindgen(unchecked_return_type = "{ file: string; bytes: number; sha256: string }[]")]
+    pub fn shards(&self) -> Result<JsValue, JsValue> {
+        let shards: Vec<Shard> = self.session.model().shards().iter().map(Shard::from).collect();
+        to_js(&shards)
+    }
+
+    /// Takes the next bytes of the shards, concatenated in their order and cut anywhere.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
+        self.session.push(bytes).map_err(throw)
+    }
+
+    /// How much has come.
+    #[wasm_bindgen(
+        unchecked_return_type = "{ received: number; total: number; level: number; levels: number; usable: boolean }"
+    )]
+    pub fn progress(&self) -> Result<JsValue, JsValue> {
+        to_js(&Progress::from(self.session.model()))
+    }
+
+    /// Uses the first `planes` plane shards only; without a number all that have arrived.
+    #[wasm_bindgen(js_name = setPlanes)]
+    pub fn set_planes(&mut self, planes: Option<u32>) -> Result<(), JsValue> {
+        self.session.set_planes(planes.map(|planes| planes as usize)).map_err(throw)
+    }
+
+    /// Every matrix of the model.
+    #[wasm_bindgen(unchecked_return_type = "any[]")]
+    pub fn inspect(&self) -> Result<JsValue, JsValue> {
+        to_js(&self.session.model().inspect())
+    }
+
+    /// Most tokens of prompt and answer together.
+    #[wasm_bindgen(getter, js_name = contextLength)]
+    pub fn context_length(&self) -> u32 {
+        u32::try_from(self.session.context()).unwrap_or(u32::MAX)
+    }
+
+    /// The token ids of a conversation, `{ role, content }[]`, in the model's chat template, which may ask for the time:
+    /// seconds since the start of 1970 by the reader's clock on the wall.
+    #[wasm_bindgen(js_name = chatPrompt)]
+    pub fn chat_prompt(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "{ role: string; content: string }[]")] messages: JsValue,
+        add_generation_prompt: bool,
+        seconds: f64,
+    ) -> Result<Vec<u32>, JsValue> {
+        let messages: Vec<Message> = from_js(messages, "messages")?;
+        if let Some(template) = self.session.template_mut() {
+            template.set_time(Some(seconds as i64));
+        }
+        self.session.chat_prompt(&messages, add_generation_prompt).map_err(throw)
+    }
+
+    /// The token ids of a text; `add_special` puts those around it that the tokenizer wants around a whole text.
+    pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, JsValue> {
+        self.session.tokenize(text, add_special).map_err(throw)
+    }
+
+    /// The text of token ids.
+    pub fn detokenize(&self, ids: &[u32]) -> Result<String, JsValue> {
+        self.session.detokenize(ids).map_err(throw)
+    }
+
+    /// Begins an answer to a prompt; `step` then writes it. Answers with the number of tokens at the beginning of the
+    /// prompt that need not be read again.
+    pub fn start(
+        &mut self,
+        prompt: &[u32],
+        #[wasm_bindgen(unchecked_param_type = "object")] options: JsValue,
+    ) -> Result<usize, JsValue> {
+        let options: GenerateOptions = from_js(options, "options")?;
+        self.session.start(prompt, options).map_err(throw)
+    }
+
+    /// Reads some more of the prompt, or writes one token, or says that the answer has ended.
+    #[wasm_bindgen(unchecked_return_type = "any")]
+    pub fn step(&mut self) -> Result<JsValue, JsValue> {
+        to_js(&self.session.step().map_err(throw)?)
+    }
+
+    /// The logits of the token that would follow: one number for each token of the vocabulary.
+    pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>, JsValue> {
+        self.session.logits(ids).map_err(throw)
+    }
+}
