@@ -173,7 +173,7 @@ impl ModelConfig {
     }
 
     fn check(&self) -> Result<()> {
-        if self.num_attention_heads % self.num_key_value_heads != 0 {
+        if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             bail!(
                 Value,
                 "config.json: num_key_value_heads {} does not divide num_attention_heads {}",
@@ -181,7 +181,7 @@ impl ModelConfig {
                 self.num_attention_heads
             );
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             bail!(Value, "config.json: head_dim {} is odd, so it cannot be rotated in pairs", self.head_dim);
         }
         if !(self.rms_norm_eps >= 0.0 && self.rms_norm_eps < 1.0) {

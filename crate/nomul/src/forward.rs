@@ -39,6 +39,19 @@ pub fn decode<'a, W: Weights>(
     Ok(logits)
 }
 
+/// Reads up to [`CHUNK`] tokens and gives the scores after each of them: `logits` becomes `(tokens, vocab_size)`.
+pub fn score<W: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    state: &mut State,
+    tokens: &[u32],
+    logits: &mut [f32],
+) -> Result<()> {
+    prefill(config, weights, state, tokens)?;
+    head(config, weights, &mut state.scratch, tokens.len(), logits);
+    Ok(())
+}
+
 fn check(config: &ModelConfig, state: &State, tokens: &[u32]) -> Result<()> {
     if tokens.is_empty() || tokens.len() > CHUNK {
         bail!(Input, "{} tokens at once: 1 to {CHUNK} can be read", tokens.len());
@@ -169,6 +182,17 @@ pub fn head<W: Weights>(
     tokens: usize,
     logits: &mut [f32],
 ) {
+    let normed = normalize(config, weights, scratch, tokens);
+    weights.product(MatrixId { layer: 0, kind: Kind::Head }, normed, tokens, &mut logits[..tokens * config.vocab_size]);
+}
+
+/// The input of the head: the first `tokens` rows of the stream after the last norm, `(tokens, hidden_size)`.
+pub fn normalize<'a, W: Weights>(
+    config: &ModelConfig,
+    weights: &W,
+    scratch: &'a mut Scratch,
+    tokens: usize,
+) -> &'a [f32] {
     let hidden = config.hidden_size;
     let Scratch { transforms, x, normed, .. } = scratch;
     let (x, normed) = (&x[..tokens * hidden], &mut normed[..tokens * hidden]);
@@ -190,7 +214,7 @@ pub fn head<W: Weights>(
             }
         }
     }
-    weights.product(MatrixId { layer: 0, kind: Kind::Head }, normed, tokens, &mut logits[..tokens * config.vocab_size]);
+    normed
 }
 
 fn norm_rows(x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, out: &mut [f32]) {

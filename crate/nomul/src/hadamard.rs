@@ -31,7 +31,7 @@ impl Hadamard {
     pub fn new(n: usize, seed: u64) -> Self {
         let twos = n.trailing_zeros() as usize;
         let mut threes = 0;
-        while n % 3usize.pow(threes as u32 + 1) == 0 {
+        while n.is_multiple_of(3usize.pow(threes as u32 + 1)) {
             threes += 1;
         }
         let twelves = threes.min(twos / 2);

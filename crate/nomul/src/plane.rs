@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn what_is_packed_can_be_read() {
         for (rows, columns) in [(1, 1), (16, 8), (17, 9), (40, 515)] {
-            let sign = |r: usize, c: usize| (r * 31 + c * 17 + r * c) % 3 == 0;
+            let sign = |r: usize, c: usize| (r * 31 + c * 17 + r * c).is_multiple_of(3);
             let plane = pack(rows, columns, sign);
             assert_eq!(plane.len(), bytes(rows, columns).unwrap());
             for r in 0..rows {

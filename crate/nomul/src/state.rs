@@ -98,6 +98,13 @@ impl Scratch {
     }
 }
 
+impl Scratch {
+    /// The residual stream that [`crate::forward::block`] reads and adds to: `(tokens, hidden_size)`.
+    pub fn stream(&mut self) -> &mut [f32] {
+        &mut self.x
+    }
+}
+
 /// A conversation: what was said so far, as keys and values, and room to go on.
 pub struct State {
     pub(crate) position: usize,

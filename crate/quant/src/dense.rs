@@ -1,0 +1,102 @@
+//! Weights as floats: the reference that planes are measured against, and what the quantiser calibrates on.
+
+use std::collections::HashMap;
+
+use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
+use nomul::{
+    Result,
+    config::ModelConfig,
+    weights::{Kind, MatrixId, VectorId, Weights},
+};
+
+use crate::checkpoint::Checkpoint;
+
+/// Matrices and vectors in single precision, any subset of a model's.
+#[derive(Default)]
+pub struct Dense {
+    matrices: HashMap<MatrixId, Vec<f32>>,
+    vectors: HashMap<VectorId, Vec<f32>>,
+    hidden: usize,
+    tied: bool,
+}
+
+impl Dense {
+    /// No weights yet, for a model of this shape.
+    pub fn new(config: &ModelConfig) -> Dense {
+        Dense { hidden: config.hidden_size, tied: config.tie_word_embeddings, ..Dense::default() }
+    }
+
+    /// All weights of a checkpoint.
+    pub fn load(checkpoint: &Checkpoint) -> Result<Dense> {
+        let config = checkpoint.config();
+        let mut dense = Dense::new(config);
+        for id in MatrixId::all(config) {
+            dense.insert(id, checkpoint.matrix(id)?.data);
+        }
+        dense.load_vectors(checkpoint)?;
+        Ok(dense)
+    }
+
+    /// All gains and biases of a checkpoint.
+    pub fn load_vectors(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        for id in VectorId::all(checkpoint.config()) {
+            if let Some(vector) = checkpoint.vector(id)? {
+                self.vectors.insert(id, vector);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a matrix in place, `(outputs, inputs)` row after row.
+    pub fn insert(&mut self, id: MatrixId, weights: Vec<f32>) {
+        self.matrices.insert(id, weights);
+    }
+
+    /// Takes a matrix out.
+    pub fn remove(&mut self, id: MatrixId) -> Option<Vec<f32>> {
+        self.matrices.remove(&id)
+    }
+
+    /// Takes a gain or a bias out.
+    pub fn remove_vector(&mut self, id: VectorId) -> Option<Vec<f32>> {
+        self.vectors.remove(&id)
+    }
+
+    /// A view that [`nomul::forward`] can run; views share the weights, so several threads can have one each.
+    pub fn view(&self) -> View<'_> {
+        View(self)
+    }
+
+    fn matrix(&self, id: MatrixId) -> &[f32] {
+        let kind = if id.kind == Kind::Head && self.tied { Kind::Embedding } else { id.kind };
+        &self.matrices[&MatrixId { kind, ..id }]
+    }
+}
+
+/// See [`Dense::view`].
+#[derive(Clone, Copy)]
+pub struct View<'a>(&'a Dense);
+
+impl Weights for View<'_> {
+    fn embed(&self, token: u32, out: &mut [f32]) {
+        let table = self.0.matrix(MatrixId { layer: 0, kind: Kind::Embedding });
+        out.copy_from_slice(&table[token as usize * self.0.hidden..][..out.len()]);
+    }
+
+    fn product(&mut self, id: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
+        let weights = self.0.matrix(id);
+        let (columns, rows) = (x.len() / tokens, y.len() / tokens);
+        matmul(
+            MatMut::from_row_major_slice_mut(y, tokens, rows),
+            Accum::Replace,
+            MatRef::from_row_major_slice(x, tokens, columns),
+            MatRef::from_row_major_slice(weights, rows, columns).transpose(),
+            1.0,
+            Par::Seq,
+        );
+    }
+
+    fn vector(&self, id: VectorId) -> Option<&[f32]> {
+        self.0.vectors.get(&id).map(Vec::as_slice)
+    }
+}

@@ -1,0 +1,257 @@
+//! Writing a model folder: laid out before a byte of it is made, written beside its place, moved there when complete.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use nomul::{Code, Error, Result, bail};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// A tensor that is to come.
+pub struct Planned {
+    /// Its name.
+    pub name: String,
+    /// safetensors' name of its type.
+    pub dtype: &'static str,
+    /// Its shape.
+    pub shape: Vec<usize>,
+}
+
+impl Planned {
+    fn bytes(&self) -> u64 {
+        let width = match self.dtype {
+            "U8" => 1,
+            "U16" => 2,
+            _ => 4,
+        };
+        self.shape.iter().product::<usize>() as u64 * width
+    }
+}
+
+/// A file of the folder and the tensors in it.
+pub struct PlannedShard {
+    /// Its name.
+    pub file: String,
+    /// Its tensors, in the order of their bytes.
+    pub tensors: Vec<Planned>,
+}
+
+/// A model folder in the making. Dropped before [`FolderWriter::finish`], it leaves nothing behind.
+pub struct FolderWriter {
+    place: PathBuf,
+    work: PathBuf,
+    files: Vec<(String, File, u64)>,
+    /// Shard, offset and bytes of each tensor that has not come yet.
+    missing: BTreeMap<String, (usize, u64, u64)>,
+    weight_map: serde_json::Map<String, Value>,
+    total: u64,
+    finished: bool,
+}
+
+impl FolderWriter {
+    /// Writes the headers of all shards. `place` must not exist, unless `replace` is set.
+    pub fn new(place: &Path, replace: bool, shards: &[PlannedShard]) -> Result<FolderWriter> {
+        if !replace && fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some()) {
+            bail!(Input, "{}: exists and is not empty; use --force to replace it", place.display());
+        }
+        if place.is_file() {
+            bail!(Input, "{}: is a file", place.display());
+        }
+        let name = place.file_name().map(|name| name.to_string_lossy().into_owned());
+        let Some(name) = name else { bail!(Input, "{}: not a folder that can be made", place.display()) };
+        let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(|e| io(parent, e))?;
+        let work = parent.join(format!(".{name}.{}.part", std::process::id()));
+        fs::create_dir(&work).map_err(|e| io(&work, e))?;
+        let mut writer = FolderWriter {
+            place: place.into(),
+            work,
+            files: Vec::new(),
+            missing: BTreeMap::new(),
+            weight_map: serde_json::Map::new(),
+            total: 0,
+            finished: false,
+        };
+        for shard in shards {
+            writer.add_shard(shard)?;
+        }
+        Ok(writer)
+    }
+
+    fn add_shard(&mut self, shard: &PlannedShard) -> Result<()> {
+        let mut header = serde_json::Map::new();
+        header.insert("__metadata__".into(), json!({ "format": "nomul" }));
+        let mut offset = 0;
+        for tensor in &shard.tensors {
+            let end = offset + tensor.bytes();
+            let entry = json!({ "dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [offset, end] });
+            header.insert(tensor.name.clone(), entry);
+            offset = end;
+        }
+        let mut text = Value::Object(header).to_string().into_bytes();
+        // Data starts at a multiple of eight, as other writers do it.
+        text.resize(text.len().next_multiple_of(8), b' ');
+        let start = 8 + text.len() as u64;
+        let path = self.work.join(&shard.file);
+        let write = |path: &Path| {
+            let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
+            file.write_all(&(text.len() as u64).to_le_bytes())?;
+            file.write_all(&text)?;
+            // A disk that is too small says so now, not after an hour.
+            file.set_len(start + offset)?;
+            Ok(file)
+        };
+        let file = write(&path).map_err(|e| io(&path, e))?;
+        let position = self.files.len();
+        let mut offset = start;
+        for tensor in &shard.tensors {
+            self.missing.insert(tensor.name.clone(), (position, offset, tensor.bytes()));
+            self.weight_map.insert(tensor.name.clone(), shard.file.clone().into());
+            offset += tensor.bytes();
+        }
+        self.total += offset - start;
+        self.files.push((shard.file.clone(), file, offset));
+        Ok(())
+    }
+
+    /// Puts a tensor into its place.
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let Some((position, offset, length)) = self.missing.remove(name) else {
+            bail!(Input, "tensor {name:?} is not planned or was written before");
+        };
+        if bytes.len() as u64 != length {
+            bail!(Shape, "tensor {name:?} has {} bytes, not {length}", bytes.len());
+        }
+        let (shard, file, _) = &mut self.files[position];
+        let result = file.seek(SeekFrom::Start(offset)).and_then(|_| file.write_all(bytes));
+        result.map_err(|e| io(&self.place.join(&*shard), e))
+    }
+
+    /// Writes the index, the configuration and the other files, and moves the folder into its place.
+    pub fn finish(mut self, config: &Value, others: &[(String, Vec<u8>)]) -> Result<()> {
+        if let Some(name) = self.missing.keys().next() {
+            bail!(Missing, "tensor {name:?} was planned but never written");
+        }
+        let mut shards = Vec::new();
+        for (name, file, bytes) in &mut self.files {
+            let digest = digest(file).map_err(|e| io(&self.place.join(&*name), e))?;
+            shards.push(json!({ "file": name, "bytes": bytes, "sha256": digest }));
+        }
+        let index = json!({
+            "metadata": { "format": "nomul", "total_size": self.total, "shards": shards },
+            "weight_map": std::mem::take(&mut self.weight_map),
+        });
+        let pretty = |value: &Value| serde_json::to_vec_pretty(value).expect("a JSON value can be written");
+        self.write_file("model.safetensors.index.json", &pretty(&index))?;
+        self.write_file("config.json", &pretty(config))?;
+        for (name, bytes) in others {
+            self.write_file(name, bytes)?;
+        }
+        self.files.clear();
+        let old = self.work.with_extension("old");
+        let replaced = self.place.exists();
+        if replaced {
+            fs::rename(&self.place, &old).map_err(|e| io(&self.place, e))?;
+        }
+        if let Err(e) = fs::rename(&self.work, &self.place) {
+            if replaced {
+                // Put back what was there; if even that fails, the first error is the one to tell.
+                fs::rename(&old, &self.place).ok();
+            }
+            return Err(io(&self.place, e));
+        }
+        self.finished = true;
+        if replaced {
+            fs::remove_dir_all(&old).map_err(|e| io(&old, e))?;
+        }
+        Ok(())
+    }
+
+    fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.work.join(name);
+        let write = |path: &Path| {
+            let mut file = File::create_new(path)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        write(&path).map_err(|e| io(&path, e))
+    }
+}
+
+impl Drop for FolderWriter {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.files.clear();
+            // Nothing sensible can be done about a failure here, and another error is on its way already.
+            fs::remove_dir_all(&self.work).ok();
+        }
+    }
+}
+
+fn digest(file: &mut File) -> std::io::Result<String> {
+    file.sync_all()?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => hash.update(&buffer[..count]),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn io(path: &Path, error: std::io::Error) -> Error {
+    Error::new(Code::Io, format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Vec<PlannedShard> {
+        let tensor = |name: &str, shape: &[usize]| Planned { name: name.into(), dtype: "U8", shape: shape.into() };
+        vec![
+            PlannedShard { file: "a.safetensors".into(), tensors: vec![tensor("x", &[3]), tensor("y", &[2, 2])] },
+            PlannedShard { file: "b.safetensors".into(), tensors: vec![tensor("z", &[5])] },
+        ]
+    }
+
+    #[test]
+    fn nothing_is_left_behind_when_it_is_not_finished() {
+        let parent = tempfile::tempdir().unwrap();
+        let place = parent.path().join("model");
+        let mut writer = FolderWriter::new(&place, false, &plan()).unwrap();
+        writer.write("x", &[1, 2, 3]).unwrap();
+        assert_eq!(writer.write("x", &[1, 2, 3]).unwrap_err().code, Code::Input);
+        assert_eq!(writer.write("z", &[1]).unwrap_err().code, Code::Shape);
+        let error = writer.finish(&json!({}), &[]).unwrap_err();
+        assert!(error.message.contains("\"y\""), "{error}");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_finished_folder_replaces_another_only_when_told() {
+        let parent = tempfile::tempdir().unwrap();
+        let place = parent.path().join("model");
+        let write = |replace| -> Result<()> {
+            let mut writer = FolderWriter::new(&place, replace, &plan())?;
+            writer.write("z", &[5; 5])?;
+            writer.write("y", &[4; 4])?;
+            writer.write("x", &[3; 3])?;
+            writer.finish(&json!({ "a": 1 }), &[("tokenizer.json".into(), b"{}".to_vec())])
+        };
+        write(false).unwrap();
+        assert_eq!(write(false).unwrap_err().code, Code::Input);
+        write(true).unwrap();
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+        let bytes = fs::read(place.join("a.safetensors")).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(tensors.tensor("y").unwrap().data(), [4; 4]);
+    }
+}

@@ -1,0 +1,123 @@
+//! Tiny checkpoints of every architecture against what `transformers` says of them (tests/golden/logits).
+
+use std::path::{Path, PathBuf};
+
+use nomul::{
+    Model, State,
+    forward::{CHUNK, decode, score},
+    weights::Weights,
+};
+use nomul_quant::{
+    checkpoint::Checkpoint,
+    dense::Dense,
+    fit::{
+        Gptq,
+        bits::{Budget, Uniform},
+    },
+    quantize::{Options, quantize},
+};
+
+const ALL: [&str; 5] = ["llama", "llama3", "mistral", "qwen2", "qwen3"];
+
+struct Golden {
+    checkpoint: Checkpoint,
+    tokens: Vec<u32>,
+    logits: Vec<(usize, Vec<f32>)>,
+    prompt: Vec<u32>,
+    greedy: Vec<u32>,
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
+}
+
+fn golden(name: &str) -> Golden {
+    let text = std::fs::read_to_string(folder("logits").join(format!("{name}.json"))).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let ids = |value: &serde_json::Value| -> Vec<u32> {
+        value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+    };
+    let logits = json["logits"].as_array().unwrap().iter().map(|entry| {
+        let values = entry["values"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect();
+        (entry["position"].as_u64().unwrap() as usize, values)
+    });
+    Golden {
+        checkpoint: Checkpoint::open(&folder("checkpoints").join(name)).unwrap(),
+        tokens: ids(&json["tokens"]),
+        logits: logits.collect(),
+        prompt: ids(&json["greedy"]["tokens"]),
+        greedy: ids(&json["greedy"]["continuation"]),
+    }
+}
+
+/// The largest difference of logits, relative to their size.
+fn distance(golden: &Golden, config: &nomul::ModelConfig, weights: &mut impl Weights) -> f32 {
+    let mut state = State::new(config, golden.tokens.len()).unwrap();
+    let mut logits = vec![0.0; golden.tokens.len() * config.vocab_size];
+    for (tokens, logits) in golden.tokens.chunks(CHUNK).zip(logits.chunks_mut(CHUNK * config.vocab_size)) {
+        score(config, weights, &mut state, tokens, logits).unwrap();
+    }
+    let mut worst = 0.0f32;
+    for (position, expected) in &golden.logits {
+        let ours = &logits[position * config.vocab_size..][..config.vocab_size];
+        let error: f32 = ours.iter().zip(expected).map(|(a, b)| (a - b) * (a - b)).sum();
+        let size: f32 = expected.iter().map(|b| b * b).sum();
+        worst = worst.max((error / size).sqrt());
+    }
+    worst
+}
+
+fn greedy(golden: &Golden, config: &nomul::ModelConfig, weights: &mut impl Weights) -> Vec<u32> {
+    let mut state = State::new(config, golden.prompt.len() + golden.greedy.len()).unwrap();
+    let mut next = 0;
+    let mut out = Vec::new();
+    let mut prompt = golden.prompt.iter().copied();
+    while out.len() < golden.greedy.len() {
+        let token = prompt.next().unwrap_or(next);
+        let logits = decode(config, weights, &mut state, token).unwrap();
+        next = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap() as u32;
+        if prompt.len() == 0 {
+            out.push(next);
+        }
+    }
+    out
+}
+
+#[test]
+fn full_precision_equals_transformers() {
+    for name in ALL {
+        let golden = golden(name);
+        let config = golden.checkpoint.config();
+        let dense = Dense::load(&golden.checkpoint).unwrap();
+        let distance = distance(&golden, config, &mut dense.view());
+        assert!(distance < 2e-5, "{name}: logits differ by {distance}");
+        assert_eq!(greedy(&golden, config, &mut dense.view()), golden.greedy, "{name}");
+    }
+}
+
+#[test]
+fn eight_planes_come_within_a_hundredth() {
+    let parent = tempfile::tempdir().unwrap();
+    for name in ALL {
+        let golden = golden(name);
+        let place = parent.path().join(name);
+        let options = Options {
+            fit: &Gptq::default(),
+            choose: &Uniform,
+            budget: Budget::BitsPerWeight(8.0),
+            table_planes: 8,
+            windows: std::slice::from_ref(&golden.tokens),
+            seed: 1,
+            replace: false,
+        };
+        quantize(&golden.checkpoint, &place, &options, &|_| ()).unwrap();
+        let read = |file: &str| std::fs::read(place.join(file)).unwrap();
+        let mut model = Model::new(&read("config.json"), &read("model.safetensors.index.json")).unwrap();
+        for shard in model.shards().to_vec() {
+            model.push(&read(&shard.file)).unwrap();
+        }
+        let (config, weights) = model.parts();
+        let distance = distance(&golden, config, weights);
+        assert!(distance < 1e-2, "{name}: logits differ by {distance}");
+    }
+}
