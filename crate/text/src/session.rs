@@ -213,8 +213,8 @@ impl Session {
     }
 
     /// Begins an answer to a prompt; an answer that was being made is dropped. What the prompt shares with the text that
-    /// was read last is not read again.
-    pub fn start(&mut self, prompt: impl Into<Vec<u32>>, options: GenerateOptions) -> Result<()> {
+    /// was read last is not read again; the result says how many tokens that are.
+    pub fn start(&mut self, prompt: impl Into<Vec<u32>>, options: GenerateOptions) -> Result<usize> {
         self.answer = None;
         let prompt = prompt.into();
         let mut sampler = Sampler::new(options.sample.clone(), self.model.config().vocab_size)?;
@@ -223,7 +223,7 @@ impl Session {
         let usage = Usage { prompt_tokens: prompt.len(), cached_tokens: cached, completion_tokens: 0 };
         let stream = TextStream::new(options.stop.clone());
         self.answer = Some(Answer { prompt, options, sampler, stream, usage, last: None, finish: None });
-        Ok(())
+        Ok(cached)
     }
 
     /// Does the next piece of work: reads a part of the prompt, or makes a token, or ends the answer. After an error

@@ -216,9 +216,9 @@ BLOCKS = """\
 {{ [1, 2.5, 1e20, 0.00001, -3, "a\\"b<c>&'d'", none, true, {'k': ['ü', '\\n\\t\\\\', '\\x1f']}] | tojson }}
 {{ {'b': 1, 'a': [], 'c': {}, 'd': {'e': [1, 2]}} | tojson(indent=2) }}
 {{ 'é🙂' | tojson(ensure_ascii=true) }} {{ messages[0].content[:3] }} {{ missing }}|{{ unk_token }}|{{ pad_token }}
-{{ '%s and %d' | format('text', 3) }} {{ 'a-b-c'.replace('-', '+').upper() }} {{ ' x '.strip() ~ 1 ~ [2] }}
-{{ (messages | length) // 2 }} {{ 7 % 3 }} {{ 2 ** 3 }} {{ 'u' in 'user' }} {{ not true }} {{ 'x' if false }}
-{{ "title case".title() }} {{ "CaPs".capitalize() }} {{ range(3) | list }} {{ "a,b".split(",") }}
+{{ 'a-b-c'.replace('-', '+').upper() }} {{ ' x '.strip() ~ 1 ~ [2] }}
+{{ (messages | length) // 2 }} {{ 7 % 3 }} {{ 2 ** 3 }} {{ '3' | int + 1 }} {{ [3, 1, 2] | sort | join('<') }} {{ missing | default('d') }} {{ 'u' in 'user' }} {{ not true }} {{ 'x' if false }}
+{{ "title case".title() }} {{ 'a\nb' | indent(2) }} {{ {'b': 1, 'a': 2} | dictsort | first }} {{ [1, 1, 2] | unique | list | length }} {{ "CaPs".capitalize() }} {{ range(3) | list }} {{ "a,b".split(",") }}
 """
 
 TEMPLATES = {"smollm2": SMOLLM2, "llama3": LLAMA3, "qwen2": QWEN2, "mistral": MISTRAL, "blocks": BLOCKS}

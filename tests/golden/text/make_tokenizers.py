@@ -7,6 +7,7 @@ are small (about 500 tokens) and contain no one else's words.
 Written with tokenizers 0.23.3 and transformers 5.23.0.
 """
 
+import collections
 import json
 import pathlib
 import random
@@ -137,7 +138,11 @@ def sentencepiece(normalizer, pre, decoder, added=()):
     """A tokenizer in the manner of SentencePiece: tokens for bytes, a visible space."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=350, limit_alphabet=90, show_progress=False))
+    # Only the 90 commonest characters get tokens, so that the others need their bytes.
+    counts = collections.Counter("".join(CORPUS))
+    common = {c for c, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:90]}
+    corpus = ["".join(c for c in text if c in common) for text in CORPUS]
+    tokenizer.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=350, show_progress=False))
     state = json.loads(tokenizer.to_str())
     first = ["<unk>", "<s>", "</s>"]
     tokens = first + [f"<0x{byte:02X}>" for byte in range(256)]
@@ -209,7 +214,7 @@ KINDS = {
                 pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False),
             ]
         ),
-        normalizers.Sequence([normalizers.NFKC(), normalizers.Strip(), normalizers.Lowercase(), normalizers.NFD()]),
+        normalizers.Sequence([normalizers.NFC(), normalizers.Strip(), normalizers.Lowercase(), normalizers.NFD()]),
         special=CHAT,
     ),
     "llama2": lambda: sentencepiece(

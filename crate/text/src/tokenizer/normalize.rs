@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use nomul::{Result, bail};
 use serde_json::Value;
-use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::{flag, pattern::Pattern, pattern_of, text_of};
 
@@ -17,10 +17,6 @@ pub enum Normalizer {
     Nfc,
     /// Canonical decomposition.
     Nfd,
-    /// Compatibility composition.
-    Nfkc,
-    /// Compatibility decomposition.
-    Nfkd,
     /// Small letters.
     Lowercase,
     /// White space off the ends.
@@ -49,8 +45,6 @@ impl Normalizer {
             }
             "NFC" => Normalizer::Nfc,
             "NFD" => Normalizer::Nfd,
-            "NFKC" => Normalizer::Nfkc,
-            "NFKD" => Normalizer::Nfkd,
             "Lowercase" => Normalizer::Lowercase,
             "Strip" => Normalizer::Strip {
                 left: flag(json, "strip_left", Some(true))?,
@@ -60,7 +54,7 @@ impl Normalizer {
             "Replace" => Normalizer::Replace(pattern_of(json)?, text_of(json, "content")?.into()),
             _ => bail!(
                 Unsupported,
-                "normalizer {} is unknown; known are Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace",
+                "normalizer {} is unknown; known are Sequence, NFC, NFD, Lowercase, Strip, Prepend, Replace",
                 json["type"]
             ),
         })
@@ -76,11 +70,8 @@ impl Normalizer {
                 }
                 result
             }
-            Normalizer::Nfc if is_nfc(text) => Cow::Borrowed(text),
-            Normalizer::Nfc => text.nfc().collect(),
-            Normalizer::Nfd => text.nfd().collect(),
-            Normalizer::Nfkc => text.nfkc().collect(),
-            Normalizer::Nfkd => text.nfkd().collect(),
+            Normalizer::Nfc => ComposingNormalizerBorrowed::new_nfc().normalize(text),
+            Normalizer::Nfd => DecomposingNormalizerBorrowed::new_nfd().normalize(text),
             // Letter by letter, not word by word: a final sigma stays an ordinary one.
             Normalizer::Lowercase => text.chars().flat_map(char::to_lowercase).collect(),
             Normalizer::Strip { left, right } => {

@@ -1,6 +1,6 @@
 //! General categories of characters, as patterns and splits ask for them.
 
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+use icu_properties::{CodePointMapData, props::GeneralCategory};
 
 /// A set of general categories, one bit each.
 pub type Mask = u32;
@@ -23,7 +23,7 @@ pub fn category_mask(name: &str) -> Option<Mask> {
 /// The category of one character, as a mask of one bit.
 pub fn mask_of(c: char) -> Mask {
     use GeneralCategory::*;
-    let bit = match c.general_category() {
+    let bit = match CodePointMapData::<GeneralCategory>::new().get(c) {
         UppercaseLetter => 0,
         LowercaseLetter => 1,
         TitlecaseLetter => 2,
