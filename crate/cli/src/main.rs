@@ -1,1 +1,58 @@
-fn main() {}
+//! The nomul command: quantise, run, chat, measure and inspect. The same program, compiled for `wasm32-wasip1`, runs
+//! under wasmtime.
+//!
+//! Results go to standard output, progress and errors to standard error. With `--json`, the last line of standard
+//! output is one JSON object.
+
+mod bench;
+mod folder;
+mod generate;
+mod inspect;
+mod perplexity;
+mod progress;
+mod quantize;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "nomul", version, about = "Language models without multiplying: sign planes, shifts, look-ups, additions.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Turn a checkpoint into a model folder of sign planes
+    Quantize(quantize::Arguments),
+    /// Continue a text, or answer one message
+    Run(generate::RunArguments),
+    /// Talk to a model
+    Chat(generate::ChatArguments),
+    /// Perplexity of a model folder or of a checkpoint on a text
+    Perplexity(perplexity::Arguments),
+    /// Every matrix of a model: shape, planes, bytes, error, and why it got its bits
+    Inspect(inspect::Arguments),
+    /// Time prefill and decode
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Quantize(arguments) => quantize::run(arguments),
+        Command::Run(arguments) => generate::run(arguments),
+        Command::Chat(arguments) => generate::chat(arguments),
+        Command::Perplexity(arguments) => perplexity::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nomul: {} [{}]", error.message, error.code.as_str());
+            ExitCode::FAILURE
+        }
+    }
+}

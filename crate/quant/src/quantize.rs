@@ -280,7 +280,9 @@ impl Work<'_> {
                 fit(id, &hessians[position.expect("every input is recorded")], writer, &mut weights)?;
             }
             calibration.advance(config, &weights, layer);
-            block.map(|id| weights.remove(id));
+            for id in block {
+                weights.remove(id);
+            }
         }
         if !config.tie_word_embeddings {
             let hessian = if calibrated {

@@ -1,0 +1,120 @@
+//! `nomul quantize`.
+
+use std::{fs, path::PathBuf, time::Instant};
+
+use nomul::{Result, bail};
+use nomul_quant::{
+    checkpoint::Checkpoint,
+    fit::{
+        Gptq,
+        bits::{Budget, ChooseBits, Greedy, Uniform},
+    },
+    quantize::{Options, quantize},
+};
+use nomul_text::Tokenizer;
+
+use crate::{folder::io, progress::Bar};
+
+/// Text that the default model wrote itself; see the README beside it.
+const CALIBRATION: &str = include_str!("../../quant/calibration/calibration.txt");
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A Hugging Face folder, a .gguf file, or hf:ORG/NAME
+    checkpoint: String,
+    /// The model folder to make
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Planes a weight, on average over the blocks' matrices (scales come on top)
+    #[arg(long, default_value_t = 4.0, conflicts_with = "bytes")]
+    bits: f64,
+    /// Bytes for everything instead
+    #[arg(long)]
+    bytes: Option<u64>,
+    /// Planes of the embedding and the head
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=8))]
+    table_planes: u8,
+    /// Text to calibrate on, instead of the built-in one
+    #[arg(long)]
+    calibration: Option<PathBuf>,
+    /// Windows of the calibration text; 0: no calibration
+    #[arg(long, default_value_t = 32)]
+    windows: usize,
+    /// Tokens of a window
+    #[arg(long, default_value_t = 1024)]
+    window: usize,
+    /// Seed of the rotations
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Replace the output folder if it exists
+    #[arg(long)]
+    force: bool,
+    /// One JSON object on the last line of standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    let started = Instant::now();
+    let checkpoint = Checkpoint::open(&crate::folder::checkpoint(&arguments.checkpoint)?)?;
+    let config = checkpoint.config();
+    if arguments.window < 2 || arguments.window > config.max_position_embeddings {
+        bail!(Input, "--window {}: 2 to {} for this model", arguments.window, config.max_position_embeddings);
+    }
+    let files = checkpoint.text_files()?;
+    let file = |name: &str| files.iter().find(|(file, _)| file == name).map(|(_, bytes)| bytes.as_slice());
+    let Some(tokenizer) = file("tokenizer.json") else {
+        bail!(Missing, "{}: no tokenizer.json", arguments.checkpoint);
+    };
+    let tokenizer = Tokenizer::from_json(tokenizer, file("tokenizer_config.json"))?;
+    let text = match &arguments.calibration {
+        Some(path) => fs::read_to_string(path).map_err(|e| io(path, e))?,
+        None => CALIBRATION.into(),
+    };
+    let mut windows: Vec<Vec<u32>> = Vec::new();
+    if arguments.windows > 0 {
+        let tokens = tokenizer.encode(&text, false)?;
+        windows.extend(tokens.chunks_exact(arguments.window).take(arguments.windows).map(<[u32]>::to_vec));
+        if windows.is_empty() {
+            bail!(
+                Input,
+                "calibration text: {} tokens, less than one window of {}; use a longer text or a smaller --window",
+                tokens.len(),
+                arguments.window
+            );
+        }
+    }
+    let (budget, choose): (Budget, &dyn ChooseBits) = match arguments.bytes {
+        Some(bytes) => (Budget::Bytes(bytes), &Greedy),
+        None => (Budget::BitsPerWeight(arguments.bits), &Uniform),
+    };
+    let options = Options {
+        fit: &Gptq::default(),
+        choose,
+        budget,
+        table_planes: arguments.table_planes.into(),
+        windows: &windows,
+        seed: arguments.seed,
+        replace: arguments.force,
+    };
+    let bar = Bar::new();
+    let report = quantize(&checkpoint, &arguments.output, &options, &|p| bar.show(&p.step, p.done, p.total));
+    bar.finish();
+    let report = report?;
+    let seconds = started.elapsed().as_secs_f64();
+    eprintln!(
+        "{:.2} planes a weight, {:.2} bits with scales, {:.1} MB, {seconds:.0} s",
+        report.bits,
+        report.bits_with_scales,
+        report.bytes as f64 / 1e6
+    );
+    if arguments.json {
+        let mut json = serde_json::to_value(&report).unwrap_or_default();
+        json["seconds"] = seconds.into();
+        json["folder"] = arguments.output.display().to_string().into();
+        println!("{json}");
+    } else {
+        println!("{}", arguments.output.display());
+    }
+    Ok(())
+}
