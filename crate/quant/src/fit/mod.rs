@@ -89,7 +89,7 @@ pub trait FitPlanes: Sync {
     /// Fits `planes` (1..=8) planes to `weights`, (rows, columns) row after row, `hessian` telling which inputs
     /// matter. `progress` is called now and then with a number of columns that grows to `columns`.
     ///
-    /// Errors: [`nomul::Code::Value`] for weights that are not finite, [`nomul::Code::Shape`] for sizes that do not
+    /// Errors: [`nomul::Code::Value`] for weights that are not finite or larger than 1e12, [`nomul::Code::Shape`] for sizes that do not
     /// agree, [`nomul::Code::Capacity`] for too little memory. The result does not depend on the number of threads.
     fn fit(
         &self,

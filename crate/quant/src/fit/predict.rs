@@ -13,6 +13,10 @@ const SAMPLE: usize = 4096;
 /// Share of the energy of normally distributed numbers that 0..=8 planes lose, by this module's own fit.
 const NORMAL: [f64; MOST_PLANES + 1] = [1.0, 0.3634, 0.1188, 0.0353, 0.0105, 0.0033, 0.0011, 0.00035, 0.00012];
 
+/// What the fit loses of what is predicted from the sample: it adapts to each column and sweeps. Measured on blocks
+/// of SmolLM2, where it lay between 0.6 and 0.95.
+const FITTED: f64 = 0.8;
+
 /// What [`predict_calibrated`] expects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
@@ -44,7 +48,7 @@ pub fn predict_calibrated(weights: &[f32], rows: usize, columns: usize, hessian:
         let squares = problem.target_column(k).iter().zip(&problem.row_weights).map(|(&v, w)| v as f64 * v as f64 * w);
         open += squares.sum::<f64>() / (factor.upper[k * (columns + 1)] as f64).powi(2);
     }
-    let ratio = if energy > 0.0 { open / energy } else { 1.0 };
+    let ratio = if energy > 0.0 { FITTED * open / energy } else { 1.0 };
     let mut error_at = shares(&problem).map(|share| (share * ratio).min(1.0));
     error_at[0] = 1.0;
     Ok(Expected { error_at, energy })
