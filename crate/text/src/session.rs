@@ -375,3 +375,6 @@ fn end_tokens(json: &[u8]) -> Result<Vec<u32>> {
     };
     ids.iter().map(id).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! A model of two blocks whose planes and scales are random, the same ones every time.
+
+use std::collections::BTreeMap;
+
+use nomul::{
+    ModelConfig,
+    index::{first_prefix, names},
+    plane,
+    scale::Scale,
+    weights::{MatrixId, VectorId},
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{Session, Tokenizer};
+
+const PLANES: usize = 3;
+const TOKENIZER: &[u8] = include_bytes!("../../../../../tests/golden/text/smollm/tokenizer.json");
+const TEMPLATE: &str = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}\
+                        {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+/// The files of the model.
+pub struct Tiny {
+    pub config: Vec<u8>,
+    pub index: Vec<u8>,
+    /// The base, then a shard a plane.
+    pub shards: Vec<Vec<u8>>,
+}
+
+/// Numbers without a pattern.
+fn noise(seed: usize) -> usize {
+    let mut x = seed.wrapping_mul(0x9e37_79b9).wrapping_add(0x85eb) & 0xffff_ffff;
+    for _ in 0..3 {
+        x ^= x >> 15;
+        x = x.wrapping_mul(0x2c1b_3c6d) & 0xffff_ffff;
+        x ^= x >> 12;
+    }
+    x
+}
+
+/// A tensor: its type, shape and bytes.
+type Tensor = (&'static str, Vec<usize>, Vec<u8>);
+
+fn safetensors(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
+    let mut header = serde_json::Map::new();
+    let mut data = Vec::new();
+    for (name, (dtype, shape, bytes)) in tensors {
+        let start = data.len();
+        data.extend(bytes);
+        header.insert(name.clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, data.len()] }));
+    }
+    let mut text = serde_json::to_vec(&Value::Object(header)).unwrap();
+    text.resize(text.len().next_multiple_of(8), b' ');
+    [(text.len() as u64).to_le_bytes().to_vec(), text, data].concat()
+}
+
+impl Tiny {
+    pub fn new() -> Tiny {
+        let mut json = json!({
+            "architectures": ["LlamaForCausalLM"],
+            "vocab_size": 496, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "max_position_embeddings": 256,
+            "rms_norm_eps": 1e-5, "tie_word_embeddings": true, "eos_token_id": 2,
+        });
+        let config = ModelConfig::from_json(json.to_string().as_bytes()).unwrap();
+        let mut base: BTreeMap<String, Tensor> = BTreeMap::new();
+        let mut planes = vec![BTreeMap::new(); PLANES];
+        let mut matrices = serde_json::Map::new();
+        for (place, id) in MatrixId::all(&config).enumerate() {
+            let (rows, columns) = id.kind.shape(&config);
+            matrices.insert(id.name(), json!({ "planes": PLANES }));
+            let scales = |count: usize, of: &dyn Fn(usize) -> f32| -> Vec<u8> {
+                (0..count).flat_map(|i| Scale::nearest(of(i)).0.to_le_bytes()).collect()
+            };
+            let row = |i| 0.5 + (noise(place * 1000 + i) % 100) as f32 / 100.0;
+            base.insert(names::rows(id), ("U16", vec![rows], scales(rows, &row)));
+            for prefix in first_prefix(PLANES)..=PLANES {
+                let column = |i| 0.25 / (1 + i / columns) as f32 / (1 + noise(i % columns) % 3) as f32;
+                let bytes = scales(prefix * columns, &column);
+                base.insert(names::columns(id, prefix), ("U16", vec![prefix, columns], bytes));
+            }
+            for (plane, tensors) in planes.iter_mut().enumerate() {
+                let sign = |row, column| noise(((place * PLANES + plane) * 500 + row) * 50 + column) % 2 == 0;
+                let bytes = plane::pack(rows, columns, sign);
+                let shape = plane::shape(rows, columns).to_vec();
+                tensors.insert(names::plane(id, plane), ("U8", shape, bytes));
+            }
+        }
+        let norm = std::iter::repeat_n(1.0f32.to_le_bytes(), config.hidden_size).flatten().collect();
+        base.insert(VectorId::FinalNorm.name(), ("F32", vec![config.hidden_size], norm));
+        json["quantization_config"] = json!({ "quant_method": "nomul", "version": 1, "matrices": matrices });
+        let shards: Vec<Vec<u8>> = std::iter::once(&base).chain(&planes).map(safetensors).collect();
+        let entry = |(place, shard): (usize, &Vec<u8>)| {
+            let digest: String = Sha256::digest(shard).iter().map(|byte| format!("{byte:02x}")).collect();
+            json!({ "file": format!("model-{place}.safetensors"), "bytes": shard.len(), "sha256": digest })
+        };
+        let list: Vec<Value> = shards.iter().enumerate().map(entry).collect();
+        let index = json!({ "metadata": { "shards": list } }).to_string().into_bytes();
+        Tiny { config: json.to_string().into_bytes(), index, shards }
+    }
+
+    pub fn tokenizer(&self) -> Tokenizer {
+        Tokenizer::from_json(TOKENIZER, None).unwrap()
+    }
+
+    /// A session that has no weights yet.
+    pub fn session(&self, context: usize) -> Session {
+        self.session_with(context, None)
+    }
+
+    pub fn session_with(&self, context: usize, generation_config: Option<&[u8]>) -> Session {
+        let template = Some(TEMPLATE.as_bytes());
+        Session::new(&self.config, &self.index, TOKENIZER, None, template, generation_config, context).unwrap()
+    }
+}
