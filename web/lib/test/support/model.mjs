@@ -1,10 +1,13 @@
 // The model folder that the tests run on: a tiny one of random weights, made by the quantiser; see tests/golden.
 
 import { readFile } from "node:fs/promises";
+import { resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The folder, as a path. */
-export const folder = fileURLToPath(new URL("../../../../tests/golden/model-tiny/", import.meta.url));
+/** The folder, as a path that ends in a slash: `$NOMUL_TINY_MODEL`, or the golden one. */
+export const folder = process.env.NOMUL_TINY_MODEL
+  ? resolve(process.env.NOMUL_TINY_MODEL) + sep
+  : fileURLToPath(new URL("../../../../tests/golden/model-tiny/", import.meta.url));
 
 /** The names of its shards, in the order to stream. */
 export async function shardNames() {
