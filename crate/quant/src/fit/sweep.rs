@@ -93,25 +93,29 @@ pub(super) fn refit_planes(
     sweep(problem, settings.block, gradient, refit, progress)
 }
 
-/// Scales for the first `planes` planes of `patterns`, and the energy of the error that they leave.
-pub(super) fn fit_prefix(
+/// Scales for the first `planes` planes of `patterns`, better than `start` where that is given, and the energy of the
+/// error that they leave.
+pub(super) fn fit_scales(
     problem: &Problem,
     settings: &Settings,
     patterns: &[u8],
     planes: usize,
-    progress: &dyn Fn(usize),
+    start: Option<Vec<PerPlane>>,
 ) -> Result<(Vec<PerPlane>, f64)> {
     let rows = problem.rows;
     let mask = ((1usize << planes) - 1) as u8;
     let mut normals = vec![Normal::new(planes); problem.columns];
-    let mut scales = vec![[0.0; MOST_PLANES]; problem.columns];
     for (k, normal) in normals.iter_mut().enumerate() {
-        let patterns = &patterns[k * rows..][..rows];
         let mut total = [0.0f64; 1 << MOST_PLANES];
+        let patterns = &patterns[k * rows..][..rows];
         patterns.iter().zip(&problem.row_weights).for_each(|(&p, w)| total[(p & mask) as usize] += w);
         total[..1 << planes].iter().enumerate().for_each(|(p, &w)| normal.add(p, w, 0.0));
-        scales[k] = best_scales(problem, normal, patterns, problem.target_column(k), planes);
     }
+    let mut scales = start.unwrap_or_else(|| {
+        let fit =
+            |(k, normal)| best_scales(problem, normal, &patterns[k * rows..][..rows], problem.target_column(k), planes);
+        normals.iter_mut().enumerate().map(fit).collect()
+    });
     let error = problem.error(patterns, &scales, planes)?;
     let mut gradient = problem.times_hessian(&error)?;
     let mut aim = vec![0.0f32; rows];
@@ -133,7 +137,7 @@ pub(super) fn fit_prefix(
             scales[k] = found;
             true
         };
-        sweep(problem, settings.block, &mut gradient, refit, progress)?;
+        sweep(problem, settings.block, &mut gradient, refit, &|_| ())?;
     }
     let error = problem.error(patterns, &scales, planes)?;
     let energy = problem.energy(&error, &gradient);

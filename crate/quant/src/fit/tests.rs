@@ -156,6 +156,30 @@ fn every_plane_makes_a_prefix_better() {
 }
 
 #[test]
+fn a_base_of_its_own_is_as_good_as_alone() {
+    let (rows, columns) = (96, 64);
+    let weights = matrix(27, rows, columns);
+    let hessian = correlated(28, columns);
+    let with = |base_planes, planes| {
+        fit(&Gptq(Settings { base_planes, ..Default::default() }), &weights, rows, &hessian, planes)
+    };
+    let alone = with(0, 2).error;
+    for planes in [3, 4, 8] {
+        let (together, staged) = (with(0, planes), with(2, planes));
+        assert!((staged.errors[0] / alone - 1.0).abs() < 0.1, "{} of {planes}, alone {alone}", staged.errors[0]);
+        assert!(staged.errors[0] < together.errors[0] && staged.error > together.error);
+        assert!(staged.errors.is_sorted_by(|a, b| a > b), "{:?}", staged.errors);
+        assert!(staged.error < 3.0 * together.error, "{} and {}", staged.error, together.error);
+        let exact = error_of(&weights, &staged.dequantize(planes), rows, &hessian);
+        assert!((staged.error / exact - 1.0).abs() < 1e-2);
+    }
+    assert_eq!(with(3, 3), with(0, 3));
+    let identity = Hessian::identity(columns).unwrap();
+    let by = Gptq(Settings { base_planes: 2, ..Default::default() });
+    assert!(fit(&by, &weights, rows, &identity, 4).error < 0.02);
+}
+
+#[test]
 fn odd_matrices_are_fitted() {
     let (rows, columns) = (20, 16);
     let hessian = correlated(10, columns);
