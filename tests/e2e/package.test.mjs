@@ -6,8 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../pkg-scripts/shared/folders.mjs";
 import { packageInChromium } from "../../pkg-scripts/shared/engines.mjs";
-
-const folder = join(root, "tests", "golden", "model-tiny");
+import { folder } from "../../web/lib/test/support/model.mjs";
 
 let page, close;
 before(async () => ({ page, close } = await packageInChromium(folder)));
