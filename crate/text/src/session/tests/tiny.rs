@@ -80,7 +80,7 @@ impl Tiny {
                 base.insert(names::columns(id, prefix), ("U16", vec![prefix, columns], bytes));
             }
             for (plane, tensors) in planes.iter_mut().enumerate() {
-                let sign = |row, column| noise(((place * PLANES + plane) * 500 + row) * 50 + column) % 2 == 0;
+                let sign = |row, column| noise(((place * PLANES + plane) * 500 + row) * 50 + column).is_multiple_of(2);
                 let bytes = plane::pack(rows, columns, sign);
                 let shape = plane::shape(rows, columns).to_vec();
                 tensors.insert(names::plane(id, plane), ("U8", shape, bytes));
