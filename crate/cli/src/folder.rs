@@ -49,7 +49,7 @@ pub fn model(folder: &Path, planes: Option<usize>) -> Result<Model> {
 }
 
 /// The model with tokenizer and chat template.
-pub fn session(folder: &Path, planes: Option<usize>, context: usize) -> Result<Session> {
+pub fn session(folder: &Path, planes: Option<usize>, context: Option<usize>) -> Result<Session> {
     let mut session = Session::new(
         &read(folder, "config.json")?,
         &read(folder, "model.safetensors.index.json")?,

@@ -67,9 +67,9 @@ pub struct RunArguments {
     /// Use only the first planes
     #[arg(long)]
     planes: Option<usize>,
-    /// Tokens of context
-    #[arg(long, default_value_t = 2048)]
-    context: usize,
+    /// Tokens of context; without it what the model was made for, up to a limit
+    #[arg(long)]
+    context: Option<usize>,
     #[command(flatten)]
     sampling: Sampling,
     /// One JSON object on the last line of standard output, no text before it
@@ -130,9 +130,9 @@ pub struct ChatArguments {
     /// Use only the first planes
     #[arg(long)]
     planes: Option<usize>,
-    /// Tokens of context
-    #[arg(long, default_value_t = 2048)]
-    context: usize,
+    /// Tokens of context; without it what the model was made for, up to a limit
+    #[arg(long)]
+    context: Option<usize>,
     #[command(flatten)]
     sampling: Sampling,
     /// One JSON object a line for each answer
