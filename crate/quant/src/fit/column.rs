@@ -190,8 +190,8 @@ impl Column {
         (planes > 3).then(|| {
             let least = grid.nearest(self.deviation() * UNIFORM_STEP[planes - 1] * 0.5);
             let mut scales = [0.0; MOST_PLANES];
-            for b in 0..planes {
-                scales[b] = least * (1u32 << (planes - 1 - b)) as f64;
+            for (b, scale) in scales[..planes].iter_mut().enumerate() {
+                *scale = least * (1u32 << (planes - 1 - b)) as f64;
             }
             scales
         })

@@ -69,7 +69,7 @@ impl Grid {
 
 /// x as a power of two times a number within 0.75..1.5; `None` unless x is a normal positive number.
 fn split(x: f64) -> Option<(f64, f64)> {
-    if !(x >= f64::MIN_POSITIVE && x <= f64::MAX / 4.0) {
+    if !(f64::MIN_POSITIVE..=f64::MAX / 4.0).contains(&x) {
         return None;
     }
     let bits = x.to_bits();

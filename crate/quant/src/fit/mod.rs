@@ -177,7 +177,7 @@ impl FitPlanes for Gptq {
             problem.ridge = found.ridge;
             factor = Some(found);
         }
-        let mut fit = |problem: &mut Problem, part: usize, parts: usize| {
+        let fit = |problem: &mut Problem, part: usize, parts: usize| {
             let progress = |done| progress((part * columns + done) / parts);
             let Some(factor) = &factor else { return fit_apart(problem, settings, &progress) };
             let steps = Steps { columns, passes: 1 + settings.sweeps, progress: &progress };

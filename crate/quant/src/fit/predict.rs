@@ -60,13 +60,9 @@ fn shares(problem: &Problem) -> [f64; MOST_PLANES + 1] {
     let mut column = Column::default();
     column.load(&values, &weights);
     let energy = column.energy();
-    let mut shares = [1.0; MOST_PLANES + 1];
-    for planes in 1..=MOST_PLANES {
-        shares[planes] = if energy > 0.0 {
-            (column.fit(planes, Settings::default().rounds, &problem.grid, &[]).1 / energy).clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-    }
-    shares
+    std::array::from_fn(|planes| match planes {
+        0 => 1.0,
+        _ if energy <= 0.0 => 0.0,
+        _ => (column.fit(planes, Settings::default().rounds, &problem.grid, &[]).1 / energy).clamp(0.0, 1.0),
+    })
 }
