@@ -185,12 +185,13 @@ fn the_random_numbers_are_the_published_ones() {
 
 #[test]
 fn impossible_options_are_named() {
-    let with = |change: fn(&mut SampleOptions)| {
+    type Change = fn(&mut SampleOptions);
+    let with = |change: Change| {
         let mut options = SampleOptions::default();
         change(&mut options);
         Sampler::new(options, 10).unwrap_err()
     };
-    let cases: [(fn(&mut SampleOptions), &str); 10] = [
+    let cases: [(Change, &str); 10] = [
         (|o| o.temperature = -1.0, "temperature is -1"),
         (|o| o.temperature = f32::NAN, "temperature is NaN"),
         (|o| o.temperature = f32::INFINITY, "temperature is inf"),

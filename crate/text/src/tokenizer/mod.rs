@@ -1,9 +1,9 @@
 //! `tokenizer.json` of Hugging Face, read and run: byte-pair encoders, byte-level (GPT-2, Llama 3, Qwen, SmolLM) and
 //! in the manner of SentencePiece (Llama 2, Mistral, TinyLlama). Ids are those of the Python package `tokenizers`.
 //!
-//! Text goes through: added tokens are found, what is between them is normalised ([`normalize`]), cut into words
-//! ([`split`]), the words are encoded ([`bpe`]), and the special tokens of a whole text go around. Back:
-//! [`decode`]. [`pattern`] has the regular expressions.
+//! Text goes through: added tokens are found, what is between them is normalised (`normalize`), cut into words
+//! (`split`), the words are encoded (`bpe`), and the special tokens of a whole text go around. Back: `decode`. `pattern`
+//! has the regular expressions.
 //!
 //! Not here on purpose: Unigram, WordPiece and word-level models, offsets, pairs of texts, truncation, padding,
 //! training, dropout. A file that asks for one of them, or for anything unknown, is refused by name.
