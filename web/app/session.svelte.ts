@@ -72,6 +72,8 @@ export class Session {
       this.status = "unsupported";
       return;
     }
+    void this.model?.dispose();
+    this.model = undefined;
     this.status = "loading";
     this.error = "";
     this.warning = "";
