@@ -162,7 +162,7 @@ describe("the bits", () => {
     await say(page, "What is gravity?");
     await page.waitForSelector("article.assistant .text");
     await page.keyboard.press("Escape");
-    await page.getByRole("radio", { name: "all planes" }).check();
+    await page.getByRole("radio", { name: "all", exact: true }).check();
     quiet();
   });
 });
@@ -197,7 +197,7 @@ describe("loading", () => {
       const page = await context.newPage();
       const before = server.log.length;
       await page.goto(`${site.url}?model=${server.url}`);
-      await page.getByText(/planes? of signs/).waitFor();
+      await page.getByText(/ · \d+ levels? of bits/).waitFor();
       await page.close();
       return server.log.slice(before).filter(({ file }) => file.endsWith(".safetensors")).length;
     };

@@ -1,7 +1,7 @@
 /** The state of the page: one model, one conversation. Panels show parts of it and call its methods. */
 import { detect, load, type LoadProgress, type MatrixInfo, type Message, type Model, type Timings } from "nomul";
 
-/** Talking may begin with this many planes; the rest keeps streaming. */
+/** Talking may begin with this many plane shards; the rest keeps streaming. */
 const START_AT_PLANES = 2;
 
 export type Status = "loading" | "ready" | "cancelled" | "failed" | "unsupported";
@@ -47,7 +47,7 @@ export class Session {
   /** Something stopped the rest of the planes; the model goes on with those it has. */
   warning = $state("");
   matrices: MatrixInfo[] = $state.raw([]);
-  /** Evaluate with this many planes; `undefined`: with all that are here. */
+  /** Evaluate with this many plane shards; `undefined`: with all that are here. */
   planes: number | undefined = $state();
   conversation: Entry[] = $state([]);
   settings: Settings = $state({ ...DEFAULT_SETTINGS });

@@ -197,6 +197,6 @@ export interface LoadOptions {
   workerUrl?: string | URL | undefined;
   /** Keep shards in the browser's Cache API (the default where there is one), or nowhere. */
   cache?: "cache-api" | false | undefined;
-  /** Resolve when this many planes are here; the rest keeps streaming. All of them where left out. */
+  /** Resolve when this many plane shards are here; the rest keeps streaming. All of them where left out. */
   startAtPlanes?: number | undefined;
 }
