@@ -59,7 +59,7 @@ export function shade(planes: number): number {
 
 /** A relative error: `4.31 %`. It is not a number where the quantiser did not write it down. */
 export function percent(fraction: number): string {
-  return Number.isNaN(fraction) ? "unknown" : `${(fraction * 100).toFixed(2)} %`;
+  return Number.isNaN(fraction) ? "unknown" : `${(fraction * 100).toFixed(2)}\u00a0%`;
 }
 
 /** A matrix in one sentence, for those who hear the grid. */
