@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../pkg-scripts/shared/folders.mjs";
 import { packageInChromium } from "../../pkg-scripts/shared/engines.mjs";
-import { folder } from "../../web/lib/test/support/model.mjs";
+import { folder, goldenAnswer, isOther } from "../../web/lib/test/support/model.mjs";
 
 let page, close;
 before(async () => ({ page, close } = await packageInChromium(folder)));
@@ -26,6 +26,22 @@ test("both builds are found and give the same logits", async () => {
   assert.ok(simd.length > 0);
   assert.deepEqual(simd, relaxed);
 });
+
+for (const build of ["simd", "relaxed"]) {
+  test(`${build}: greedy, the tokens are those of the native command`, { skip: isOther }, async () => {
+    const { prompt_tokens, tokens } = await goldenAnswer();
+    const found = await page.evaluate(
+      async ([build, prompt, max_tokens]) => {
+        const { load } = await import("/build/index.js");
+        const model = await load("/model/", { build });
+        const { choices } = await model.complete({ prompt, max_tokens, temperature: 0 });
+        return choices[0].tokens;
+      },
+      [build, prompt_tokens, tokens.length],
+    );
+    assert.deepEqual(found, tokens);
+  });
+}
 
 test("an abort while the answer streams", async () => {
   const result = await page.evaluate(async () => {

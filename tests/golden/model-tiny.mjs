@@ -1,8 +1,10 @@
 // Makes model-tiny/: the checkpoint checkpoints/llama, quantised as `nomul quantize` does by default, on short windows.
+// Also writes model-tiny.greedy.json: what the native command makes of a prompt, token by token, which every engine must too.
 // Run it after a change to the quantiser or to the format: node tests/golden/model-tiny.mjs
 
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run } from "../../pkg-scripts/shared/command.mjs";
+import { output, run } from "../../pkg-scripts/shared/command.mjs";
 import { nomul, root } from "../../pkg-scripts/shared/folders.mjs";
 import { setup } from "../../pkg-scripts/setup.mjs";
 
@@ -17,3 +19,9 @@ await run(nomul, [
   "--force",
   ...["--windows", "8", "--window", "64"],
 ]);
+
+const prompt = "Once upon a time, in a village of 27 houses,";
+const words = ["-p", prompt, "-n", "40", "--temperature", "0", "--json"];
+const answer = await output(nomul, ["run", join(golden, "model-tiny"), ...words]);
+const { prompt_tokens, tokens } = JSON.parse(answer.trimEnd().split("\n").at(-1));
+await writeFile(join(golden, "model-tiny.greedy.json"), `${JSON.stringify({ prompt, prompt_tokens, tokens })}\n`);

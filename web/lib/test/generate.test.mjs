@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { load } from "nomul";
-import { failsWith, folder, shardNames } from "./support/model.mjs";
+import { failsWith, folder, goldenAnswer, isOther, shardNames } from "./support/model.mjs";
 
 let model;
 before(async () => (model = await load(folder)));
@@ -72,6 +72,13 @@ describe("completion", () => {
       whole.choices[0].tokens,
     );
     assert.equal(parts.map(({ choices }) => choices[0].text).join(""), whole.choices[0].text);
+  });
+
+  test("greedy, the tokens are those of the native command", { skip: isOther }, async () => {
+    const { prompt, prompt_tokens, tokens } = await goldenAnswer();
+    assert.deepEqual(await model.tokenize(prompt), prompt_tokens);
+    const { choices } = await model.complete({ prompt, temperature: 0, max_tokens: tokens.length });
+    assert.deepEqual(choices[0].tokens, tokens);
   });
 
   test("greedy takes the largest logit", async () => {

@@ -9,6 +9,15 @@ export const folder = process.env.NOMUL_TINY_MODEL
   ? resolve(process.env.NOMUL_TINY_MODEL) + sep
   : fileURLToPath(new URL("../../../../tests/golden/model-tiny/", import.meta.url));
 
+/** What the native command makes of a prompt with the golden model: `{ prompt, prompt_tokens, tokens }`. */
+export async function goldenAnswer() {
+  const file = new URL("../../../../tests/golden/model-tiny.greedy.json", import.meta.url);
+  return JSON.parse(await readFile(file, "utf8"));
+}
+
+/** Whether the folder is another than the golden one. */
+export const isOther = process.env.NOMUL_TINY_MODEL !== undefined;
+
 /** The names of its shards, in the order to stream. */
 export async function shardNames() {
   const index = JSON.parse(await readFile(`${folder}model.safetensors.index.json`, "utf8"));
