@@ -16,9 +16,11 @@ const SUITES = {
     // The core with the checks of a debug build, which catch overflows; what fits planes is too slow for that.
     run: () =>
       all([
-        () => check("cargo", ["test", "--quiet", "-p", "nomul"], { counts: "cargo" }),
+        () => check("cargo", ["test", "--quiet", "--no-fail-fast", "-p", "nomul"], { counts: "cargo" }),
         () =>
-          check("cargo", ["test", "--quiet", "--release", "--workspace", "--exclude", "nomul"], { counts: "cargo" }),
+          check("cargo", ["test", "--quiet", "--no-fail-fast", "--release", "--workspace", "--exclude", "nomul"], {
+            counts: "cargo",
+          }),
       ]),
   },
   check: { title: "Formatting, lints and types", prepare: build, run: checkAll },
