@@ -104,8 +104,9 @@ pub fn checkpoint(name: &str) -> Result<PathBuf> {
     }
     let repository = Repository::parse(name)?;
     let bar = Bar::new();
-    let path = Hub::from_environment(cache()?)
-        .fetch(&repository, &mut |p| bar.show(&format!("fetching {}", p.file), p.received, p.total.unwrap_or(p.received)));
+    let path = Hub::from_environment(cache()?).fetch(&repository, &mut |p| {
+        bar.show(&format!("fetching {}", p.file), p.received, p.total.unwrap_or(p.received))
+    });
     bar.finish();
     path
 }

@@ -17,7 +17,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "nomul", version, about = "Language models without multiplying: sign planes, shifts, look-ups, additions.")]
+#[command(
+    name = "nomul",
+    version,
+    about = "Language models without multiplying: sign planes, shifts, look-ups, additions."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

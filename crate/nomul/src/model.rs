@@ -1,12 +1,6 @@
 //! A model in sign planes: streamed in, usable from the first planes on.
 
-use alloc::{
-    collections::BTreeMap,
-    format,
-    string::String,
-    vec,
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 use serde::Serialize;
 
 pub use crate::index::Shard;
@@ -136,9 +130,7 @@ impl Model {
         let mut arena = 0usize;
         let mut matrices = Vec::new();
         let mut lookup = BTreeMap::new();
-        for (position, (id, plan)) in
-            MatrixId::all(&config).map(|id| (id, plans[&id].clone())).enumerate()
-        {
+        for (position, (id, plan)) in MatrixId::all(&config).map(|id| (id, plans[&id].clone())).enumerate() {
             let (rows, columns) = id.kind.shape(&config);
             let plane_bytes = plane::bytes(rows, columns).unwrap_or(usize::MAX);
             let end = plane_bytes.checked_mul(plan.planes).and_then(|bytes| arena.checked_add(bytes));
@@ -275,9 +267,7 @@ impl Model {
     /// Plane shards without which no answer is possible.
     fn least_level(&self) -> usize {
         let levels = 1..self.levels();
-        let enough = |level| {
-            self.weights.matrices.iter().all(|m| m.planes_at(level) >= first_prefix(m.plan.planes))
-        };
+        let enough = |level| self.weights.matrices.iter().all(|m| m.planes_at(level) >= first_prefix(m.plan.planes));
         levels.into_iter().find(|&level| enough(level)).unwrap_or(self.levels().min(2))
     }
 

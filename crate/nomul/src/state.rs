@@ -2,14 +2,7 @@
 
 use alloc::{vec, vec::Vec};
 
-use crate::{
-    Error, Result, bail,
-    config::ModelConfig,
-    error::Code,
-    float::Rope,
-    forward::CHUNK,
-    hadamard::Hadamard,
-};
+use crate::{Error, Result, bail, config::ModelConfig, error::Code, float::Rope, forward::CHUNK, hadamard::Hadamard};
 
 /// Keys and values of one block: `(position, key_value_size)` each, a row for each position so far.
 #[derive(Default)]

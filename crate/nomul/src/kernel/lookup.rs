@@ -92,8 +92,7 @@ fn sum_tiles<S: Simd, const TILES: usize, const STREAMS: usize>(
                         let a = s.swizzle(low, s.and(index[tile], nibble));
                         let b = s.swizzle(high, s.and(s.shr16::<4>(index[tile]), nibble));
                         whole[tile][stream] = s.add16(s.add16(whole[tile][stream], a), b);
-                        odd[tile][stream] =
-                            s.add16(s.add16(odd[tile][stream], s.shr16::<8>(a)), s.shr16::<8>(b));
+                        odd[tile][stream] = s.add16(s.add16(odd[tile][stream], s.shr16::<8>(a)), s.shr16::<8>(b));
                     }
                 }
             }

@@ -26,9 +26,7 @@ pub(super) fn textbook(
             f32::from_bits(size.clamp((127 - 50) << 23, (127 + 50) << 23) | x.to_bits() & 0x8000_0000)
         })
         .collect();
-    let scaled = |b: usize, k: usize| {
-        shift(bounded[k], if k < columns { column_scales(b, k) } else { Scale::ZERO })
-    };
+    let scaled = |b: usize, k: usize| shift(bounded[k], if k < columns { column_scales(b, k) } else { Scale::ZERO });
     let blocks = padded.div_ceil(64);
     let groups = |block: usize| block * 16..((block + 1) * 16).min(padded / 4);
     let mut units: Vec<i32> = (0..blocks)
@@ -108,9 +106,7 @@ impl Case {
         Case {
             rows,
             columns,
-            planes: (0..planes)
-                .map(|b| plane::pack(rows, columns, |r, c| bit((b * rows + r) * columns + c)))
-                .collect(),
+            planes: (0..planes).map(|b| plane::pack(rows, columns, |r, c| bit((b * rows + r) * columns + c))).collect(),
             column_scales: (0..planes)
                 .map(|b| (0..columns).map(|_| Scale::nearest((1.2 + random.float()) * power(-(b as i32)))).collect())
                 .collect(),
