@@ -33,18 +33,12 @@ impl Dense {
         for id in MatrixId::all(config) {
             dense.insert(id, checkpoint.matrix(id)?.data);
         }
-        dense.load_vectors(checkpoint)?;
-        Ok(dense)
-    }
-
-    /// All gains and biases of a checkpoint.
-    pub fn load_vectors(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        for id in VectorId::all(checkpoint.config()) {
+        for id in VectorId::all(config) {
             if let Some(vector) = checkpoint.vector(id)? {
-                self.vectors.insert(id, vector);
+                dense.insert_vector(id, vector);
             }
         }
-        Ok(())
+        Ok(dense)
     }
 
     /// Puts a matrix in place, `(outputs, inputs)` row after row.
@@ -57,9 +51,9 @@ impl Dense {
         self.matrices.remove(&id)
     }
 
-    /// Takes a gain or a bias out.
-    pub fn remove_vector(&mut self, id: VectorId) -> Option<Vec<f32>> {
-        self.vectors.remove(&id)
+    /// Puts a gain or a bias in place.
+    pub fn insert_vector(&mut self, id: VectorId, vector: Vec<f32>) {
+        self.vectors.insert(id, vector);
     }
 
     /// A view that [`nomul::forward`] can run; views share the weights, so several threads can have one each.

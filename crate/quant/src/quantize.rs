@@ -225,13 +225,11 @@ impl Work<'_> {
         let config = self.config;
         let calibrated = !self.options.windows.is_empty();
         let mut weights = Dense::new(config);
-        weights.load_vectors(self.checkpoint)?;
         for id in VectorId::all(config) {
-            if is_folded(id) {
-                weights.remove_vector(id);
-            } else if let Some(vector) = self.checkpoint.vector(id)? {
+            if let Some(vector) = self.rotation.vector(self.checkpoint, id)? {
                 let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
                 writer.write(&id.name(), &bytes)?;
+                weights.insert_vector(id, vector);
             }
         }
         let mut reports = Vec::new();

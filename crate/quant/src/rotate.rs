@@ -87,7 +87,14 @@ impl Rotation {
             Kind::Embedding | Kind::Head => (&None, whole as fn(&Hadamard) -> f32),
         };
         if let (Some(transform), factor) = input {
-            turn_rows(&mut weights, columns, id.kind == Kind::Output, transform, factor(transform), checkpoint.config());
+            turn_rows(
+                &mut weights,
+                columns,
+                id.kind == Kind::Output,
+                transform,
+                factor(transform),
+                checkpoint.config(),
+            );
         }
         if let (Some(transform), factor) = output {
             let per_head = matches!(id.kind, Kind::Query | Kind::Key | Kind::Value);
@@ -96,6 +103,25 @@ impl Rotation {
             weights = transpose(&transposed, columns, rows);
         }
         Ok(weights)
+    }
+
+    /// A vector of the checkpoint in the basis of the quantised model; `None` where it was folded into a matrix.
+    ///
+    /// Biases of queries and keys are added after their heads were turned back. Values are never turned back, so their
+    /// bias is turned here.
+    pub fn vector(&self, checkpoint: &Checkpoint, id: VectorId) -> Result<Option<Vec<f32>>> {
+        if matches!(id, VectorId::AttentionNorm(_) | VectorId::FeedForwardNorm(_)) {
+            return Ok(None);
+        }
+        let mut vector = checkpoint.vector(id)?;
+        if let (VectorId::Bias(MatrixId { kind: Kind::Value, .. }), Some(bias), Some(transform)) =
+            (id, &mut vector, &self.value)
+        {
+            let factor = 1.0 / (transform.order() as f32).sqrt();
+            let length = bias.len();
+            turn_rows(bias, length, true, transform, factor, checkpoint.config());
+        }
+        Ok(vector)
     }
 }
 

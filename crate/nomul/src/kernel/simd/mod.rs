@@ -40,10 +40,6 @@ pub trait Simd: Copy {
     fn splat16(self, x: i16) -> Self::V;
     /// The number in every 32-bit lane.
     fn splat32(self, x: i32) -> Self::V;
-    /// The float in every 32-bit lane.
-    fn splat_f32(self, x: f32) -> Self::V {
-        self.splat32(x.to_bits() as i32)
-    }
 
     /// Bitwise and.
     fn and(self, a: Self::V, b: Self::V) -> Self::V;
