@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import { misbehave } from "../../web/lib/test/support/server.mjs";
-import { modelFolder, open, ready, say, serveSite, startBrowser } from "./support/page.mjs";
+import { complete, modelFolder, open, ready, say, serveSite, startBrowser } from "./support/page.mjs";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const SIZES = { wide: { width: 1280, height: 860 }, narrow: { width: 360, height: 740 } };
@@ -59,7 +59,7 @@ describe("talking", () => {
   let page, quiet, close;
   before(async () => {
     ({ page, quiet, close } = await open(browser, address(), { viewport: SIZES.wide }));
-    await ready(page);
+    await complete(page);
     await page.getByRole("button", { name: "Sampling" }).click();
     await page.getByLabel("Temperature").fill("0");
   });

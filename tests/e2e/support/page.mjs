@@ -51,6 +51,11 @@ export function ready(page) {
   return page.waitForSelector('[data-status="ready"]');
 }
 
+/** Waits until all of the model is here: before that, answers come from the planes that are. */
+export function complete(page) {
+  return page.waitForSelector('[data-status="ready"].quiet');
+}
+
 /** Writes a message and sends it with the Enter key. */
 export async function say(page, text) {
   await page.getByRole("textbox", { name: "Your message" }).fill(text);
