@@ -80,17 +80,26 @@ fn sum_tiles<S: Simd, const TILES: usize, const STREAMS: usize>(
         let mut odd = [[zero; STREAMS]; TILES];
         for plane in matrix.planes {
             let plane = plane.as_chunks::<16>().0;
-            let indices: [&[[u8; 16]]; TILES] =
-                core::array::from_fn(|tile| &plane[(first_tile + tile) * vectors + first..][..count]);
+            // Loops, not `array::from_fn`: that one is not always inlined, and a call here spills every register.
+            let mut indices: [&[[u8; 16]]; TILES] = [&[]; TILES];
+            for (tile, indices) in indices.iter_mut().enumerate() {
+                *indices = &plane[(first_tile + tile) * vectors + first..][..count];
+            }
             let (these, rest) = entries.split_at(count);
             entries = rest;
             for (vector, [low, high]) in these.iter().enumerate() {
-                let index: [S::V; TILES] = core::array::from_fn(|tile| s.load(&indices[tile][vector]));
+                let mut first_half = [zero; TILES];
+                let mut second_half = [zero; TILES];
+                for tile in 0..TILES {
+                    let index = s.load(&indices[tile][vector]);
+                    first_half[tile] = s.and(index, nibble);
+                    second_half[tile] = s.and(s.shr16::<4>(index), nibble);
+                }
                 for stream in 0..STREAMS {
                     let (low, high) = (s.load(&low[stream]), s.load(&high[stream]));
                     for tile in 0..TILES {
-                        let a = s.swizzle(low, s.and(index[tile], nibble));
-                        let b = s.swizzle(high, s.and(s.shr16::<4>(index[tile]), nibble));
+                        let a = s.swizzle(low, first_half[tile]);
+                        let b = s.swizzle(high, second_half[tile]);
                         whole[tile][stream] = s.add16(s.add16(whole[tile][stream], a), b);
                         odd[tile][stream] = s.add16(s.add16(odd[tile][stream], s.shr16::<8>(a)), s.shr16::<8>(b));
                     }

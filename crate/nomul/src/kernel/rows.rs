@@ -54,7 +54,7 @@ impl Kernel for Finish<'_> {
                     in_units(s, s.load_i32(&second[group]), exponents[1]),
                 ),
             };
-            let patterns = terms.map(|term| &term[group]);
+            let patterns = [&terms[0][group], &terms[1][group], &terms[2][group]];
             s.store_f32(keep_nonzero(s, sum, shift_add(s, sum, patterns)), &mut out);
             y.copy_from_slice(&out[..y.len()]);
         }

@@ -176,7 +176,9 @@ fn scale<S: Simd>(s: S, matrix: &Planes, x: &[f32], scaled: &mut [f32]) {
 /// Four floats times four scales, given as the patterns of their three terms.
 #[inline(always)]
 pub(super) fn shift_add<S: Simd>(s: S, x: S::V, patterns: [&[u16; 4]; 3]) -> S::V {
-    let [first, second, third] = patterns.map(|pattern| s.add32(x, s.load_upper_halves(pattern)));
+    let first = s.add32(x, s.load_upper_halves(patterns[0]));
+    let second = s.add32(x, s.load_upper_halves(patterns[1]));
+    let third = s.add32(x, s.load_upper_halves(patterns[2]));
     s.add_f32(s.add_f32(first, second), third)
 }
 
@@ -217,8 +219,10 @@ fn signed_sums<S: Simd>(s: S, fine: [i16; 4]) -> (S::V, S::V) {
     ];
     // The number of cleared bits of each lane's index: what the three subtractions of m add up to.
     const CLEARED: [u8; 16] = [3, 0, 2, 0, 2, 0, 1, 0, 2, 0, 1, 0, 1, 0, 0, 0];
-    let flip = |c: usize| s.xor(s.splat16(fine[c]), s.load(&MASKS[c]));
-    let three = s.add16(s.add16(flip(0), flip(1)), s.add16(flip(2), s.load(&CLEARED)));
+    let first = s.xor(s.splat16(fine[0]), s.load(&MASKS[0]));
+    let second = s.xor(s.splat16(fine[1]), s.load(&MASKS[1]));
+    let third = s.xor(s.splat16(fine[2]), s.load(&MASKS[2]));
+    let three = s.add16(s.add16(first, second), s.add16(third, s.load(&CLEARED)));
     let last = s.splat16(fine[3]);
     (s.sub16(three, last), s.add16(three, last))
 }
@@ -226,13 +230,15 @@ fn signed_sums<S: Simd>(s: S, fine: [i16; 4]) -> (S::V, S::V) {
 /// Sums rounded to bytes, plus 128.
 #[inline(always)]
 fn byte_entries<S: Simd>(s: S, low: S::V, high: S::V) -> S::V {
-    let round = |v| s.sar16::<7>(s.add16(v, s.splat16(64)));
-    s.xor(s.narrow16(round(low), round(high)), s.splat8(128))
+    let half = s.splat16(64);
+    let (low, high) = (s.sar16::<7>(s.add16(low, half)), s.sar16::<7>(s.add16(high, half)));
+    s.xor(s.narrow16(low, high), s.splat8(128))
 }
 
 /// Sums split into high and low bytes, each plus 128.
 #[inline(always)]
 fn wide_entries<S: Simd>(s: S, low: S::V, high: S::V) -> [S::V; 2] {
-    let round = |v| s.sar16::<8>(s.add16(v, s.splat16(128)));
-    [s.narrow16(round(low), round(high)), s.low_bytes(low, high)].map(|v| s.xor(v, s.splat8(128)))
+    let (half, bias) = (s.splat16(128), s.splat8(128));
+    let coarse = s.narrow16(s.sar16::<8>(s.add16(low, half)), s.sar16::<8>(s.add16(high, half)));
+    [s.xor(coarse, bias), s.xor(s.low_bytes(low, high), bias)]
 }

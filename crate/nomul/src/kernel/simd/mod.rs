@@ -4,13 +4,13 @@
 //! instructions do; the algorithms are written once over [`Simd`] and compiled for each token by [`run`]. Every
 //! operation is exact (integers) or correctly rounded (additions of floats), so all back ends give the same bits.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
-#[cfg(target_arch = "aarch64")]
-mod neon;
 
 /// Sixteen bytes, read as 16 x u8, 8 x i16, 4 x i32 or 4 x f32 as the operation says.
 pub trait Simd: Copy {
