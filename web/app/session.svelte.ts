@@ -1,9 +1,6 @@
 /** The state of the page: one model, one conversation. Panels show parts of it and call its methods. */
 import { detect, load, type LoadProgress, type MatrixInfo, type Message, type Model, type Timings } from "nomul";
 
-/** Talking may begin with this many plane shards; the rest keeps streaming. */
-const START_AT_PLANES = 2;
-
 export type Status = "loading" | "ready" | "cancelled" | "failed" | "unsupported";
 
 /** A message as the page shows it. */
@@ -82,7 +79,7 @@ export class Session {
     const { signal } = this.#loading;
     try {
       const onProgress = (progress: LoadProgress) => this.#onProgress(progress);
-      const model = await load(this.#address, { signal, onProgress, startAtPlanes: START_AT_PLANES });
+      const model = await load(this.#address, { signal, onProgress });
       this.model = model;
       this.status = "ready";
       await this.#inspect();

@@ -6,7 +6,7 @@ use crate::{
     Result, bail,
     config::ModelConfig,
     float::{Rope, attend, gate, rms_norm},
-    kernel::on_best,
+    kernel::{Kernel, Simd, on_best},
     state::{LayerCache, Scratch, State},
     weights::{Kind, MatrixId, VectorId, Weights},
 };
@@ -113,7 +113,7 @@ pub fn block<W: Weights>(
         weights.product(matrix(kind), normed, tokens, out);
         // The matrix gave queries and keys in another basis: turn each head back before biases and positions.
         if let (Some(transform), Kind::Query | Kind::Key) = (&transforms.query_key, kind) {
-            on_best(|| out.chunks_exact_mut(head).for_each(|head| transform.inverse(head)));
+            transform.inverse_rows(out);
         }
         if let Some(bias) = weights.vector(VectorId::Bias(matrix(kind))) {
             for row in out.chunks_exact_mut(bias.len()) {
@@ -143,17 +143,8 @@ pub fn block<W: Weights>(
 
     // Each query head mixes the values of the past; several query heads share a key and value head.
     let group = config.num_attention_heads / config.num_key_value_heads;
-    on_best(|| {
-        for (token, (query, mixed)) in query.chunks_exact(queries).zip(mixed.chunks_exact_mut(queries)).enumerate() {
-            let end = position + token + 1;
-            let start = config.sliding_window.map_or(0, |window| end.saturating_sub(window));
-            for (index, (query, mixed)) in query.chunks_exact(head).zip(mixed.chunks_exact_mut(head)).enumerate() {
-                let first = start * keys + index / group * head;
-                let (keys_from, values_from) = (&cache.keys[first..end * keys], &cache.values[first..end * keys]);
-                attend(query, keys_from, values_from, keys, &mut scores[..end - start], mixed);
-            }
-        }
-    });
+    let window = config.sliding_window;
+    on_best(Attention { query, mixed, cache, scores, position, window, group, head, stride: keys });
     weights.product(matrix(Kind::Output), mixed, tokens, update);
     x.iter_mut().zip(&*update).for_each(|(x, update)| *x += update);
 
@@ -162,13 +153,12 @@ pub fn block<W: Weights>(
     weights.product(matrix(Kind::Gate), normed, tokens, gated);
     weights.product(matrix(Kind::Up), normed, tokens, up);
     if let Some(transform) = &transforms.gate_up {
-        on_best(|| {
-            gated.chunks_exact_mut(middle).chain(up.chunks_exact_mut(middle)).for_each(|row| transform.inverse(row));
-        });
+        transform.inverse_rows(gated);
+        transform.inverse_rows(up);
     }
     gate(gated, up);
     if let Some(transform) = &transforms.down {
-        on_best(|| gated.chunks_exact_mut(middle).for_each(|row| transform.forward(row)));
+        transform.forward_rows(gated);
     }
     weights.product(matrix(Kind::Down), gated, tokens, update);
     x.iter_mut().zip(&*update).for_each(|(x, update)| *x += update);
@@ -217,10 +207,44 @@ pub fn normalize<'a, W: Weights>(
     normed
 }
 
-fn norm_rows(x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, out: &mut [f32]) {
-    on_best(|| {
-        for (x, out) in x.chunks_exact(length).zip(out.chunks_exact_mut(length)) {
-            rms_norm(x, gain, eps, out);
+/// Each query head of each token over the past.
+struct Attention<'a> {
+    query: &'a [f32],
+    mixed: &'a mut [f32],
+    cache: &'a LayerCache,
+    scores: &'a mut [f32],
+    position: usize,
+    window: Option<usize>,
+    /// Query heads that share a key and value head.
+    group: usize,
+    head: usize,
+    /// Length of a position's keys.
+    stride: usize,
+}
+
+impl Kernel for Attention<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, _: S) {
+        let Attention { query, mixed, cache, scores, position, window, group, head, stride } = self;
+        // Positions so far: the last of them belongs to the last row of `query`.
+        let tokens = cache.keys.len() / stride - position;
+        let row = query.len() / tokens;
+        for (token, (query, mixed)) in query.chunks_exact(row).zip(mixed.chunks_exact_mut(row)).enumerate() {
+            let end = position + token + 1;
+            let start = window.map_or(0, |window| end.saturating_sub(window));
+            for (index, (query, mixed)) in query.chunks_exact(head).zip(mixed.chunks_exact_mut(head)).enumerate() {
+                let first = start * stride + index / group * head;
+                let (keys, values) = (&cache.keys[first..end * stride], &cache.values[first..end * stride]);
+                attend(query, keys, values, stride, &mut scores[..end - start], mixed);
+            }
         }
-    });
+    }
+}
+
+fn norm_rows(x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, out: &mut [f32]) {
+    for (x, out) in x.chunks_exact(length).zip(out.chunks_exact_mut(length)) {
+        rms_norm(x, gain, eps, out);
+    }
 }

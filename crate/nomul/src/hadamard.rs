@@ -17,6 +17,8 @@
 
 use alloc::vec::Vec;
 
+use crate::kernel::{Kernel, Simd, on_best};
+
 /// A transform of vectors of one length.
 #[derive(Clone, Debug)]
 pub struct Hadamard {
@@ -43,18 +45,31 @@ impl Hadamard {
         12usize.pow(self.twelves as u32) << self.twos
     }
 
+    /// `H (sign .* x)` for each vector of `rows`, in place.
+    pub fn forward_rows(&self, rows: &mut [f32]) {
+        on_best(Rows::<false> { transform: self, rows });
+    }
+
+    /// `sign .* (Hᵀ x)` for each vector of `rows`, in place.
+    pub fn inverse_rows(&self, rows: &mut [f32]) {
+        on_best(Rows::<true> { transform: self, rows });
+    }
+
     /// `H (sign .* x)`, in place.
+    #[inline(always)]
     pub fn forward(&self, x: &mut [f32]) {
         self.flip(x);
         self.spread::<false>(x);
     }
 
     /// `sign .* (Hᵀ x)`, in place.
+    #[inline(always)]
     pub fn inverse(&self, x: &mut [f32]) {
         self.spread::<true>(x);
         self.flip(x);
     }
 
+    #[inline(always)]
     fn flip(&self, x: &mut [f32]) {
         assert_eq!(x.len(), self.signs.len(), "length of the transform");
         for (x, sign) in x.iter_mut().zip(&self.signs) {
@@ -64,15 +79,41 @@ impl Hadamard {
     }
 
     /// The Kronecker product of `twelves` matrices of order 12 and `twos` of order 2, block by block.
+    #[inline(always)]
     fn spread<const TRANSPOSED: bool>(&self, x: &mut [f32]) {
         let mut length = self.order();
         for _ in 0..self.twelves {
-            x.chunks_exact_mut(length).for_each(twelfths::<TRANSPOSED>);
+            for part in x.chunks_exact_mut(length) {
+                twelfths::<TRANSPOSED>(part);
+            }
             length /= 12;
         }
         for _ in 0..self.twos {
-            x.chunks_exact_mut(length).for_each(halves);
+            for part in x.chunks_exact_mut(length) {
+                halves(part);
+            }
             length /= 2;
+        }
+    }
+}
+
+/// Many vectors, one after the other.
+struct Rows<'a, const INVERSE: bool> {
+    transform: &'a Hadamard,
+    rows: &'a mut [f32],
+}
+
+impl<const INVERSE: bool> Kernel for Rows<'_, INVERSE> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, _: S) {
+        for row in self.rows.chunks_exact_mut(self.transform.signs.len()) {
+            if INVERSE {
+                self.transform.inverse(row);
+            } else {
+                self.transform.forward(row);
+            }
         }
     }
 }
@@ -89,6 +130,7 @@ fn signs(n: usize, seed: u64) -> Vec<f32> {
 }
 
 /// `[a, b]` becomes `[a + b, a - b]`.
+#[inline(always)]
 fn halves(x: &mut [f32]) {
     let (a, b) = x.split_at_mut(x.len() / 2);
     for (a, b) in a.iter_mut().zip(b) {
@@ -121,6 +163,7 @@ const PALEY12: [[bool; 12]; 12] = {
 };
 
 /// Twelve equal parts become their signed sums.
+#[inline(always)]
 fn twelfths<const TRANSPOSED: bool>(x: &mut [f32]) {
     let part = x.len() / 12;
     const LANES: usize = 4;

@@ -24,7 +24,8 @@ pub mod rows;
 mod simd;
 pub mod tables;
 
-pub use simd::{BACK_ENDS, BackEnd, best, on_best};
+pub use simd::{BACK_ENDS, BackEnd, best};
+pub(crate) use simd::{Kernel, Simd, on_best};
 
 use crate::scale::Scale;
 use alloc::{vec, vec::Vec};

@@ -176,17 +176,10 @@ pub fn run<K: Kernel>(back_end: BackEnd, kernel: K) -> K::Output {
     }
 }
 
-/// Runs plain code, inlined, with the instructions of the best back end switched on, so that the compiler may use wider
-/// registers for it. Rust never reorders or fuses float operations, so the result does not depend on where it runs.
+/// Runs an algorithm of plain code, compiled with the instructions of the best back end, so that the compiler may use
+/// wider registers for it. Rust never reorders or fuses float operations, so the result does not depend on where it
+/// runs. (It takes a [`Kernel`] and not a closure, because a closure cannot be forced inline.)
 #[inline]
-pub fn on_best<R>(code: impl FnOnce() -> R) -> R {
-    struct Plain<F>(F);
-    impl<R, F: FnOnce() -> R> Kernel for Plain<F> {
-        type Output = R;
-        #[inline(always)]
-        fn call<S: Simd>(self, _: S) -> R {
-            (self.0)()
-        }
-    }
-    run(best(), Plain(code))
+pub fn on_best<K: Kernel>(kernel: K) -> K::Output {
+    run(best(), kernel)
 }
