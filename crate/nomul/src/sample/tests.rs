@@ -1,5 +1,5 @@
 use alloc::{string::ToString, vec, vec::Vec};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 use super::*;
 
@@ -115,7 +115,13 @@ fn any_options() -> impl Strategy<Value = SampleOptions> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    // The same cases every time: whether a change passes must not depend on the day.
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn equals_the_textbook(
