@@ -1,7 +1,8 @@
 //! A progress bar on a terminal, a line now and then elsewhere, always on standard error.
 
+#[cfg(not(target_family = "wasm"))]
+use std::io::{IsTerminal, stderr};
 use std::{
-    io::{IsTerminal, stderr},
     sync::Mutex,
     time::{Duration, Instant},
 };

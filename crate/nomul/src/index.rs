@@ -7,6 +7,7 @@ use crate::{
     Result, bail,
     config::ModelConfig,
     kernel::MAX_PLANES,
+    plane,
     weights::{Kind, MatrixId},
 };
 
@@ -112,8 +113,16 @@ pub fn plans(config_json: &[u8], config: &ModelConfig) -> Result<BTreeMap<Matrix
 
 /// The first prefix of a matrix's planes that has scales of its own: nothing useful can be said with one plane unless
 /// there is no other.
-pub fn first_prefix(planes: usize) -> usize {
-    planes.min(2)
+pub const fn first_prefix(planes: usize) -> usize {
+    if planes < 2 { planes } else { 2 }
+}
+
+/// Bytes of a matrix in the folder: its planes, and the scales of every prefix and row.
+pub fn stored_bytes(rows: usize, columns: usize, planes: usize) -> u64 {
+    let prefixes: u64 = (first_prefix(planes) as u64..=planes as u64).sum();
+    let scales = prefixes.saturating_mul(columns as u64).saturating_add(rows as u64);
+    let plane = plane::bytes(rows, columns).map_or(u64::MAX, |bytes| bytes as u64);
+    plane.saturating_mul(planes as u64).saturating_add(scales.saturating_mul(2))
 }
 
 /// The names of a matrix's tensors in the model folder.

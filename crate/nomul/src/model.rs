@@ -7,7 +7,7 @@ pub use crate::index::Shard;
 use crate::{
     Result, bail,
     config::ModelConfig,
-    index::{MatrixPlan, first_prefix, names, plans, shards},
+    index::{MatrixPlan, first_prefix, names, plans, shards, stored_bytes},
     kernel::{self, BackEnd, ColumnScales, MAX_PLANES, Planes, Precision, RowScales},
     plane,
     scale::Scale,
@@ -288,10 +288,6 @@ impl Model {
 
     /// Every matrix: shape, planes, bytes, error, and why it got its planes.
     pub fn inspect(&self) -> Vec<MatrixInfo> {
-        let bytes = |matrix: &Matrix| {
-            let scales: usize = (first_prefix(matrix.plan.planes)..=matrix.plan.planes).sum::<usize>() * matrix.columns;
-            (matrix.plane_bytes * matrix.plan.planes + 2 * (scales + matrix.rows)) as u64
-        };
         self.weights
             .matrices
             .iter()
@@ -303,7 +299,7 @@ impl Model {
                 columns: matrix.columns,
                 planes: matrix.plan.planes,
                 planes_ready: matrix.planes_in_use,
-                bytes: bytes(matrix),
+                bytes: stored_bytes(matrix.rows, matrix.columns, matrix.plan.planes),
                 error: matrix.plan.error,
                 reason: matrix.plan.reason.clone(),
             })

@@ -7,8 +7,7 @@
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
-    string::{String, ToString},
-    vec,
+    string::String,
     vec::Vec,
 };
 use serde_json::Value;
@@ -256,12 +255,12 @@ fn numbers(value: &Value) -> Option<Vec<u64>> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat().to_string()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A zeroed buffer, or an error that says how much memory was asked for.
 pub fn zeroed(bytes: usize, what: &str) -> Result<Vec<u8>> {
-    let mut buffer = vec![];
+    let mut buffer = Vec::new();
     if buffer.try_reserve_exact(bytes).is_err() {
         return Err(Error::new(Code::Capacity, format!("no memory for {what} ({bytes} bytes)")));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use nomul::{
     Result, bail,
     config::ModelConfig,
-    index::{first_prefix, names},
+    index::{first_prefix, names, stored_bytes},
     plane,
     scale::Scale,
     weights::{Kind, MatrixId, VectorId},
@@ -117,11 +117,9 @@ fn is_linear(kind: Kind) -> bool {
     !matches!(kind, Kind::Embedding | Kind::Head)
 }
 
-/// Stored bytes of a matrix: planes and all scales.
 fn bytes(config: &ModelConfig, id: MatrixId, planes: usize) -> u64 {
     let (rows, columns) = id.kind.shape(config);
-    let scales = (first_prefix(planes)..=planes).sum::<usize>() * columns + rows;
-    (plane::bytes(rows, columns).expect("the matrix was in memory") * planes + 2 * scales) as u64
+    stored_bytes(rows, columns, planes)
 }
 
 struct Work<'a> {

@@ -187,7 +187,7 @@ export interface LoadOptions {
   signal?: AbortSignal | undefined;
   /** Called at most ten times a second, and at every change of phase or of the number of planes. */
   onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** Most tokens of prompt and answer together. The model's own limit, at most 2048, where left out. */
+  /** Most tokens of prompt and answer together. The model's own limit, at most 4096, where left out. */
   contextLength?: number | undefined;
   /** Which compiled engine to run. `auto` takes what `detect` recommends. */
   build?: "auto" | Build | undefined;

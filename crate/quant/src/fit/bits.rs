@@ -1,10 +1,11 @@
 //! How many planes each matrix gets.
 
+use nomul::index::stored_bytes;
 use nomul::weights::MatrixId;
-use nomul::{Result, bail, plane};
+use nomul::{Result, bail};
 
+use super::MOST_PLANES;
 pub use super::predict::{Expected, predict, predict_calibrated};
-use super::{MOST_PLANES, first_prefix};
 
 /// What is known of a matrix before it is fitted.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +25,7 @@ pub struct MatrixStats {
 impl MatrixStats {
     /// Stored bytes with `planes` planes, the scales of all prefixes included.
     pub fn bytes(&self, planes: usize) -> u64 {
-        let scales = (first_prefix(planes)..=planes).sum::<usize>() * self.columns + self.rows;
-        (plane::bytes(self.rows, self.columns).unwrap_or(usize::MAX / 16) as u64)
-            .saturating_mul(planes as u64)
-            .saturating_add(2 * scales as u64)
+        stored_bytes(self.rows, self.columns, planes)
     }
 
     /// What one plane more than `planes` is expected to save the model.

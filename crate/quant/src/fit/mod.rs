@@ -32,13 +32,7 @@ use normal::PerPlane;
 use problem::{Problem, Solution};
 use sweep::{fit_scales, refit_planes};
 
-/// The most planes that a matrix can have.
-pub const MOST_PLANES: usize = 8;
-
-/// The shortest prefix with scales of its own, of a matrix with `planes` planes.
-pub const fn first_prefix(planes: usize) -> usize {
-    if planes < 2 { planes } else { 2 }
-}
+pub use nomul::{index::first_prefix, kernel::MAX_PLANES as MOST_PLANES};
 
 /// A matrix as it is stored.
 #[derive(Clone, Debug, PartialEq)]
