@@ -6,7 +6,6 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use clap::ValueEnum;
 use nomul::{Model, Result, State, bail, config::ModelConfig, kernel::Precision, weights::Weights};
 use nomul_quant::{
     checkpoint::Checkpoint,
@@ -37,21 +36,15 @@ pub struct Arguments {
     /// Use only the first planes
     #[arg(long)]
     planes: Option<usize>,
-    /// Keep tables in one byte or in two, whatever the planes ask for
-    #[arg(long)]
-    tables: Option<Tables>,
+    /// Bits of the look-up tables' entries, whatever the planes ask for: 8 to 11
+    #[arg(long, value_parser = clap::value_parser!(u32).range(8..=11))]
+    table_bits: Option<u32>,
     /// Threads; windows are shared out among them
     #[arg(long)]
     threads: Option<usize>,
     /// One JSON object on the last line of standard output
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Tables {
-    Byte,
-    Wide,
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -68,10 +61,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let file = |name: &str| fs::read(path.join(name));
         let tokenizer = file("tokenizer.json").map_err(|e| io(&path.join("tokenizer.json"), e))?;
         let windows = windows(&tokenizer, file("tokenizer_config.json").ok().as_deref())?;
-        let precision = arguments.tables.map(|tables| match tables {
-            Tables::Byte => Precision::Byte,
-            Tables::Wide => Precision::Wide,
-        });
+        let precision = arguments.table_bits.and_then(Precision::new);
         let open = || -> Result<Model> {
             let mut model = folder::model(path, arguments.planes)?;
             model.set_precision(precision);

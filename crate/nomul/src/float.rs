@@ -4,12 +4,16 @@
 //! same bits. This module is the seam at which integer versions replace it.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::config::{ModelConfig, RopeScaling};
 
 /// Sums are kept in this many lanes, added pairwise at the end: wide enough for any vector register, and the same order
 /// whether or not the compiler uses one.
 const LANES: usize = 8;
+
+/// Elements of a value that are mixed at once.
+const MIXED: usize = 16;
 
 /// `sum of a[i] * b[i]`.
 #[inline(always)]
@@ -31,12 +35,29 @@ fn total(s: [f32; LANES]) -> f32 {
     ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }
 
-/// `y += a * x`.
+/// `e^x` within two units in the last place, for any number: below -87 it stays at e^-87, above 88 at e^88.
+///
+/// `x = n ln 2 + r` with `n` whole and `|r| <= ln 2 / 2`; `e^r` is a polynomial of degree 6 and `2^n` is added to the
+/// exponent field. Straight-line code without a library call, so that loops over it become vector code.
 #[inline(always)]
-fn add_scaled(y: &mut [f32], a: f32, x: &[f32]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y += a * x;
-    }
+pub fn exp(x: f32) -> f32 {
+    // Adding 1.5 * 2^23 leaves the whole part in the lowest bits.
+    const ANCHOR: f32 = 12_582_912.0;
+    // ln 2 in two parts, the first short enough that its products with whole numbers are exact.
+    const LN2_HIGH: f32 = 0.693_359_375;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    let x = x.max(-87.0).min(88.0);
+    let anchored = x * core::f32::consts::LOG2_E + ANCHOR;
+    let n = anchored - ANCHOR;
+    let r = (x - n * LN2_HIGH) - n * LN2_LOW;
+    // The Taylor series; its last term is below 2^-24 of the sum.
+    let p = 1.0 / 720.0;
+    let p = p * r + 1.0 / 120.0;
+    let p = p * r + 1.0 / 24.0;
+    let p = p * r + 1.0 / 6.0;
+    let p = p * r + 0.5;
+    let p = (p * r) * r + r + 1.0;
+    f32::from_bits(p.to_bits().wrapping_add(anchored.to_bits() << 23))
 }
 
 /// `out = x / sqrt(mean(x²) + eps)`, times `gain` if there is one. (Zhang and Sennrich, arXiv 1910.07467.)
@@ -59,9 +80,10 @@ pub fn rms_norm(x: &[f32], gain: Option<&[f32]>, eps: f32, out: &mut [f32]) {
 }
 
 /// `gate = silu(gate) * up`, where `silu(x) = x / (1 + e^-x)`. (Shazeer, arXiv 2002.05202.)
+#[inline(always)]
 pub fn gate(gate: &mut [f32], up: &[f32]) {
     for (gate, up) in gate.iter_mut().zip(up) {
-        *gate = *gate / (1.0 + libm::expf(-*gate)) * up;
+        *gate = *gate / (1.0 + exp(-*gate)) * up;
     }
 }
 
@@ -69,12 +91,17 @@ pub fn gate(gate: &mut [f32], up: &[f32]) {
 #[inline(always)]
 pub fn softmax(scores: &mut [f32]) {
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
     for score in scores.iter_mut() {
-        *score = libm::expf(*score - largest);
-        sum += *score;
+        *score = exp(*score - largest);
     }
-    let scale = 1.0 / sum;
+    let (lanes, rest) = scores.as_chunks::<LANES>();
+    let mut sums = [0.0f32; LANES];
+    for scores in lanes {
+        for lane in 0..LANES {
+            sums[lane] += scores[lane];
+        }
+    }
+    let scale = 1.0 / (total(sums) + rest.iter().sum::<f32>());
     for score in scores {
         *score *= scale;
     }
@@ -85,6 +112,10 @@ pub fn softmax(scores: &mut [f32]) {
 pub struct Rope {
     /// Angle per position of each pair, `head_dim / 2`.
     frequencies: Vec<f32>,
+    /// The positions whose turns are at hand.
+    positions: Range<usize>,
+    /// Cosine and sine of each pair: `(position, head_dim / 2)`.
+    turns: Vec<(f32, f32)>,
 }
 
 impl Rope {
@@ -108,24 +139,32 @@ impl Rope {
                 }
             }
         };
-        Rope { frequencies: (0..half).map(|pair| stretched(base(pair)) as f32).collect() }
+        let frequencies = (0..half).map(|pair| stretched(base(pair)) as f32).collect();
+        Rope { frequencies, positions: 0..0, turns: Vec::new() }
     }
 
-    /// Cosines and sines of a position: `head_dim / 2` each.
-    pub fn angles(&self, position: usize, cosines: &mut [f32], sines: &mut [f32]) {
-        for ((frequency, cosine), sine) in self.frequencies.iter().zip(cosines).zip(sines) {
-            let angle = position as f32 * frequency;
-            *cosine = libm::cosf(angle);
-            *sine = libm::sinf(angle);
+    /// Prepares the turns of some positions; every layer of a token asks for the same ones.
+    pub fn prepare(&mut self, positions: Range<usize>) {
+        if self.positions != positions {
+            self.turns.clear();
+            for position in positions.clone() {
+                let angles = self.frequencies.iter().map(|frequency| position as f32 * frequency);
+                self.turns.extend(angles.map(|angle| (libm::cosf(angle), libm::sinf(angle))));
+            }
+            self.positions = positions;
         }
     }
 
-    /// Rotates one head.
-    #[inline(always)]
-    pub fn rotate(head: &mut [f32], cosines: &[f32], sines: &[f32]) {
-        let (first, second) = head.split_at_mut(head.len() / 2);
-        for (((a, b), cosine), sine) in first.iter_mut().zip(second).zip(cosines).zip(sines) {
-            (*a, *b) = (*a * cosine - *b * sine, *b * cosine + *a * sine);
+    /// Rotates the heads of each row of `x`, whose rows are at the prepared positions, `length` elements each.
+    pub fn rotate(&self, x: &mut [f32], length: usize) {
+        let half = self.frequencies.len();
+        for (row, turns) in x.chunks_exact_mut(length).zip(self.turns.chunks_exact(half)) {
+            for head in row.chunks_exact_mut(2 * half) {
+                let (first, second) = head.split_at_mut(half);
+                for ((a, b), (cosine, sine)) in first.iter_mut().zip(second).zip(turns) {
+                    (*a, *b) = (*a * cosine - *b * sine, *b * cosine + *a * sine);
+                }
+            }
         }
     }
 }
@@ -141,9 +180,21 @@ pub fn attend(query: &[f32], keys: &[f32], values: &[f32], stride: usize, scores
         *score = dot(query, &key[..query.len()]) * scale;
     }
     softmax(scores);
-    out.fill(0.0);
-    for (score, value) in scores.iter().zip(values.chunks(stride)) {
-        add_scaled(out, *score, &value[..out.len()]);
+    // A few elements at a time over all positions, so that their sums stay in registers.
+    let (parts, rest) = out.as_chunks_mut::<MIXED>();
+    let first_of_rest = parts.len() * MIXED;
+    for (part, out) in parts.iter_mut().enumerate() {
+        *out = [0.0; MIXED];
+        for (score, value) in scores.iter().zip(values.chunks(stride)) {
+            let value = &value[part * MIXED..][..MIXED];
+            for (out, value) in out.iter_mut().zip(value) {
+                *out += score * value;
+            }
+        }
+    }
+    for (element, out) in rest.iter_mut().enumerate() {
+        let values = values.chunks(stride).map(|value| value[first_of_rest + element]);
+        *out = scores.iter().zip(values).map(|(score, value)| score * value).sum();
     }
 }
 
@@ -158,6 +209,19 @@ mod tests {
         let mut out = [0.0; 2];
         attend(&[0.0, 0.0], &[1.0; 6], &values, 2, &mut [0.0; 3], &mut out);
         assert_eq!(out.map(|x| libm::roundf(x * 1e5)), [3e5, 4e5]);
+    }
+
+    #[test]
+    fn exp_is_close_everywhere() {
+        let mut worst = 0.0f64;
+        for i in -870_000..880_000 {
+            let x = i as f32 * 1e-4;
+            let exact = libm::exp(x as f64);
+            worst = worst.max(((exp(x) as f64 - exact) / exact).abs());
+        }
+        assert!(worst < 2.0 * 2f64.powi(-23), "{worst}");
+        assert_eq!(exp(0.0), 1.0);
+        assert!(exp(f32::NEG_INFINITY) < 1.7e-38 && exp(f32::INFINITY) > 1e38 && exp(f32::NAN).is_finite());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use crate::{
     Result, bail,
     config::ModelConfig,
-    float::{Rope, attend, gate, rms_norm},
+    float::{attend, gate, rms_norm},
     kernel::{Kernel, Simd, on_best},
     state::{LayerCache, Scratch, State},
     weights::{Kind, MatrixId, VectorId, Weights},
@@ -94,8 +94,7 @@ pub fn block<W: Weights>(
     let middle = config.intermediate_size;
     let head = config.head_dim;
     let matrix = |kind| MatrixId { layer, kind };
-    let Scratch { rope, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, scores, angles } =
-        scratch;
+    let Scratch { rope, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, scores } = scratch;
     let x = &mut x[..tokens * hidden];
     let normed = &mut normed[..tokens * hidden];
     let query = &mut query[..tokens * queries];
@@ -105,7 +104,6 @@ pub fn block<W: Weights>(
     let gated = &mut gated[..tokens * middle];
     let up = &mut up[..tokens * middle];
     let update = &mut update[..tokens * hidden];
-    let [cosines, sines] = angles;
 
     // Queries, keys and values of the normalised stream.
     norm_rows(x, weights.vector(VectorId::AttentionNorm(layer)), config.rms_norm_eps, hidden, normed);
@@ -132,12 +130,9 @@ pub fn block<W: Weights>(
     }
 
     // Positions turn queries and keys; keys and values join the past.
-    for (token, (query, key)) in query.chunks_exact_mut(queries).zip(key.chunks_exact_mut(keys)).enumerate() {
-        rope.angles(position + token, cosines, sines);
-        for head in query.chunks_exact_mut(head).chain(key.chunks_exact_mut(head)) {
-            Rope::rotate(head, cosines, sines);
-        }
-    }
+    rope.prepare(position..position + tokens);
+    rope.rotate(query, queries);
+    rope.rotate(key, keys);
     cache.keys.extend_from_slice(key);
     cache.values.extend_from_slice(value);
 
@@ -156,7 +151,7 @@ pub fn block<W: Weights>(
         transform.inverse_rows(gated);
         transform.inverse_rows(up);
     }
-    gate(gated, up);
+    on_best(Gate { gate: gated, up });
     if let Some(transform) = &transforms.down {
         transform.forward_rows(gated);
     }
@@ -205,6 +200,21 @@ pub fn normalize<'a, W: Weights>(
         }
     }
     normed
+}
+
+/// The gates of the gated layer.
+struct Gate<'a> {
+    gate: &'a mut [f32],
+    up: &'a [f32],
+}
+
+impl Kernel for Gate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, _: S) {
+        gate(self.gate, self.up);
+    }
 }
 
 /// Each query head of each token over the past.

@@ -9,7 +9,7 @@ use crate::{
     config::ModelConfig,
     index::{MatrixPlan, first_prefix, names, plans, shards, stored_bytes},
     kernel::{self, BackEnd, ColumnScales, MAX_PLANES, Planes, Precision, RowScales},
-    plane,
+    plane::{self, Layout},
     scale::Scale,
     stream::{Expected, Sink, Stream, zeroed},
     weights::{Kind, MatrixId, VectorId, Weights},
@@ -30,9 +30,9 @@ struct Matrix {
     plan: MatrixPlan,
     rows: usize,
     columns: usize,
-    /// Where its planes lie in the arena, one after the other.
+    /// Where its planes begin in the arena, and how they lie there.
     start: usize,
-    plane_bytes: usize,
+    layout: Layout,
     /// The level (plane shard, from 1) whose arrival completed each plane; `usize::MAX` while it is missing.
     arrived: [usize; MAX_PLANES],
     /// Codes of the column scales as they came, for each prefix from [`first_prefix`] on: `(prefix, plane, column)`.
@@ -48,6 +48,11 @@ impl Matrix {
     /// Planes without a gap within the first `level` plane shards.
     fn planes_at(&self, level: usize) -> usize {
         self.arrived[..self.plan.planes].iter().take_while(|&&arrived| arrived <= level).count()
+    }
+
+    /// Its part of the arena.
+    fn signs<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        &arena[self.start..][..self.layout.bytes().unwrap_or(0)]
     }
 
     fn scale(&self, prefix: usize, plane: usize, column: usize) -> Scale {
@@ -114,7 +119,7 @@ struct PlaneWeights {
     limit: Option<usize>,
     back_end: BackEnd,
     scratch: kernel::Scratch,
-    /// Byte or wide tables for every matrix; `None`: as its planes ask for.
+    /// How finely the tables of every matrix are kept; `None`: as its planes ask for.
     precision: Option<Precision>,
 }
 
@@ -127,14 +132,18 @@ impl Model {
         let plans = plans(config_json, &config)?;
         let total = shards.iter().fold(0u64, |sum, shard| sum.saturating_add(shard.bytes));
         let mut expected = BTreeMap::new();
-        let mut arena = 0usize;
+        let (mut arena, mut stored) = (0usize, 0usize);
         let mut matrices = Vec::new();
         let mut lookup = BTreeMap::new();
         for (position, (id, plan)) in MatrixId::all(&config).map(|id| (id, plans[&id].clone())).enumerate() {
             let (rows, columns) = id.kind.shape(&config);
-            let plane_bytes = plane::bytes(rows, columns).unwrap_or(usize::MAX);
-            let end = plane_bytes.checked_mul(plan.planes).and_then(|bytes| arena.checked_add(bytes));
-            let Some(end) = end.filter(|&end| end as u64 <= total) else {
+            let layout = Layout::new(rows, columns, plan.planes);
+            // What the shards hold bounds what is taken: in memory an odd last tile is doubled, no more.
+            stored = plane::bytes(rows, columns)
+                .and_then(|bytes| bytes.checked_mul(plan.planes)?.checked_add(stored))
+                .unwrap_or(usize::MAX);
+            let end = layout.bytes().and_then(|bytes| arena.checked_add(bytes));
+            let Some(end) = end.filter(|_| stored as u64 <= total) else {
                 bail!(
                     Shape,
                     "{}: {} planes of {rows} x {columns} do not fit into shards of {total} bytes",
@@ -160,7 +169,7 @@ impl Model {
                 rows,
                 columns,
                 start: arena,
-                plane_bytes,
+                layout,
                 arrived: [usize::MAX; MAX_PLANES],
                 column_codes: vec![Vec::new(); plan.planes - first_prefix(plan.planes) + 1],
                 row_codes: Vec::new(),
@@ -281,7 +290,7 @@ impl Model {
         self.weights.back_end = back_end;
     }
 
-    /// Keeps tables in bytes or in two bytes for every matrix; `None`: as its planes ask for.
+    /// How finely the tables of every matrix are kept; `None`: as its planes ask for.
     pub fn set_precision(&mut self, precision: Option<Precision>) {
         self.weights.precision = precision;
     }
@@ -333,8 +342,7 @@ impl Sink<Key> for PlaneWeights {
         match *key {
             Key::Plane { matrix, plane } => {
                 let matrix = &self.matrices[matrix];
-                let start = matrix.start + plane * matrix.plane_bytes + offset;
-                self.arena[start..start + bytes.len()].copy_from_slice(bytes);
+                matrix.layout.place(&mut self.arena[matrix.start..], plane, offset, bytes);
             }
             _ => self.pending.extend_from_slice(bytes),
         }
@@ -391,11 +399,11 @@ impl Weights for PlaneWeights {
         let planes = matrix.planes_in_use;
         let row = token as usize;
         out.fill(0.0);
+        let signs = matrix.signs(&self.arena);
         for plane in 0..planes {
-            let signs = &self.arena[matrix.start + plane * matrix.plane_bytes..][..matrix.plane_bytes];
             for (column, out) in out.iter_mut().enumerate() {
                 let scale = matrix.scale(planes, plane, column).value();
-                *out += if plane::is_positive(signs, matrix.columns, row, column) { scale } else { -scale };
+                *out += if matrix.layout.is_positive(signs, plane, row, column) { scale } else { -scale };
             }
         }
         let terms = Scale(matrix.row_codes[row]).terms();
@@ -410,15 +418,11 @@ impl Weights for PlaneWeights {
     fn product(&mut self, id: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
         let id = MatrixId { kind: names::table(id.kind, self.tied), ..id };
         let matrix = &self.matrices[self.lookup[&id]];
-        let mut planes: [&[u8]; MAX_PLANES] = [&[]; MAX_PLANES];
-        let used = &mut planes[..matrix.planes_in_use];
-        for (plane, bytes) in used.iter_mut().zip(self.arena[matrix.start..].chunks_exact(matrix.plane_bytes)) {
-            *plane = bytes;
-        }
         let seen = Planes {
             rows: matrix.rows,
             columns: matrix.columns,
-            planes: used,
+            stored: matrix.plan.planes,
+            signs: matrix.signs(&self.arena),
             column_scales: &matrix.column_scales,
             row_scales: &matrix.row_scales,
             precision: self.precision.unwrap_or(Precision::for_planes(matrix.planes_in_use)),

@@ -1,4 +1,4 @@
-//! How a sign plane lies in memory and in files.
+//! How sign planes lie in files and in memory.
 //!
 //! A plane of a matrix with `rows` outputs and `columns` inputs is a grid of signs. Sixteen rows make a tile; eight
 //! columns of a tile make one 16-byte vector: byte `lane` holds two four-bit indices, columns 0..4 in the low half and
@@ -8,6 +8,10 @@
 //! Lane 2i belongs to row i of the tile, lane 2i+1 to row 8+i: the kernel's accumulators separate even from odd bytes,
 //! and this order makes them come out as rows 0..8 and 8..16. Rows and columns beyond the matrix are stored as -1 and
 //! never read back: their activations are zero and their outputs are dropped.
+//!
+//! In a file each plane stands alone, because planes arrive one after the other. In memory the planes of a matrix are
+//! interleaved in the order in which the kernel walks them ([`Layout`]): weights are read once per token and from main
+//! memory, and one stream of addresses is what a processor's prefetcher follows best.
 
 use alloc::{vec, vec::Vec};
 
@@ -15,6 +19,9 @@ use alloc::{vec, vec::Vec};
 pub const TILE_ROWS: usize = 16;
 /// Columns that one vector of a tile covers.
 pub const VECTOR_COLUMNS: usize = 8;
+
+/// Vectors of a block: the columns that share the unit of their integers, see [`crate::kernel`].
+pub const BLOCK_VECTORS: usize = 8;
 
 /// The row within its tile that a byte lane serves.
 pub const fn lane_row(lane: usize) -> usize {
@@ -37,6 +44,65 @@ pub const fn bytes(rows: usize, columns: usize) -> Option<usize> {
     match tiles.checked_mul(vectors) {
         Some(n) => n.checked_mul(lanes),
         None => None,
+    }
+}
+
+/// The planes of one matrix in memory: `(pair of tiles, block of columns, plane, vector of the block, tile of the pair)`,
+/// 16 bytes each. An odd last tile has an empty one beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pairs: usize,
+    vectors: usize,
+    planes: usize,
+}
+
+impl Layout {
+    /// For a matrix of `planes` planes.
+    pub const fn new(rows: usize, columns: usize, planes: usize) -> Layout {
+        let [tiles, vectors, _] = shape(rows, columns);
+        Layout { pairs: tiles.div_ceil(2), vectors, planes }
+    }
+
+    /// Bytes of all planes; `None` where that exceeds the address space.
+    pub const fn bytes(self) -> Option<usize> {
+        match self.pairs.checked_mul(self.vectors) {
+            Some(n) => match n.checked_mul(2 * TILE_ROWS) {
+                Some(n) => n.checked_mul(self.planes),
+                None => None,
+            },
+            None => None,
+        }
+    }
+
+    /// Bytes of a pair of tiles.
+    pub(crate) const fn pair_bytes(self) -> usize {
+        self.vectors * self.planes * 2 * TILE_ROWS
+    }
+
+    /// Where a vector of a tile of a plane begins.
+    const fn start(self, plane: usize, tile: usize, vector: usize) -> usize {
+        let first = vector / BLOCK_VECTORS * BLOCK_VECTORS;
+        let left = self.vectors - first;
+        let count = if left < BLOCK_VECTORS { left } else { BLOCK_VECTORS };
+        let before = first * self.planes + plane * count + (vector - first);
+        tile / 2 * self.pair_bytes() + (2 * before + tile % 2) * TILE_ROWS
+    }
+
+    /// Puts a piece of a plane, which begins at byte `offset` of its file form, into the memory of the matrix.
+    pub fn place(self, memory: &mut [u8], plane: usize, mut offset: usize, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (vector, within) = (offset / TILE_ROWS, offset % TILE_ROWS);
+            let start = self.start(plane, vector / self.vectors, vector % self.vectors) + within;
+            let (piece, rest) = bytes.split_at(bytes.len().min(TILE_ROWS - within));
+            memory[start..start + piece.len()].copy_from_slice(piece);
+            (offset, bytes) = (offset + piece.len(), rest);
+        }
+    }
+
+    /// Reads one sign.
+    pub fn is_positive(self, memory: &[u8], plane: usize, row: usize, column: usize) -> bool {
+        let start = self.start(plane, row / TILE_ROWS, column / VECTOR_COLUMNS);
+        memory[start + row_lane(row % TILE_ROWS)] >> (column % VECTOR_COLUMNS) & 1 == 1
     }
 }
 
@@ -82,6 +148,27 @@ mod tests {
                 for c in 0..columns {
                     assert_eq!(is_positive(&plane, columns, r, c), sign(r, c), "{r},{c} of {rows}x{columns}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn planes_cut_anywhere_come_out_of_memory_as_they_went_in() {
+        for (rows, columns, planes) in [(1, 1, 1), (16, 8, 3), (17, 9, 2), (40, 515, 4), (96, 128, 8)] {
+            let sign = |b: usize, r: usize, c: usize| (b * 5 + r * 31 + c * 17 + r * c).is_multiple_of(3);
+            let layout = Layout::new(rows, columns, planes);
+            let mut memory = vec![0; layout.bytes().unwrap()];
+            for plane in 0..planes {
+                let bytes = pack(rows, columns, |r, c| sign(plane, r, c));
+                let cut = 1 + (plane * 7 + rows) % 40;
+                for (piece, bytes) in bytes.chunks(cut).enumerate() {
+                    layout.place(&mut memory, plane, piece * cut, bytes);
+                }
+            }
+            for (plane, r, c) in
+                (0..planes).flat_map(|b| (0..rows).flat_map(move |r| (0..columns).map(move |c| (b, r, c))))
+            {
+                assert_eq!(layout.is_positive(&memory, plane, r, c), sign(plane, r, c), "{plane},{r},{c}");
             }
         }
     }

@@ -65,8 +65,6 @@ pub struct Scratch {
     pub(crate) update: Vec<f32>,
     /// One head's scores over the context.
     pub(crate) scores: Vec<f32>,
-    /// Cosines and sines of one position: `head_dim / 2` each.
-    pub(crate) angles: [Vec<f32>; 2],
 }
 
 impl Scratch {
@@ -86,7 +84,6 @@ impl Scratch {
             up: room(config.intermediate_size),
             update: room(config.hidden_size),
             scores: vec![0.0; context],
-            angles: [vec![0.0; config.head_dim / 2], vec![0.0; config.head_dim / 2]],
         }
     }
 }

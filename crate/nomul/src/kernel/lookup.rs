@@ -1,131 +1,280 @@
 //! Sums of table entries picked by sign planes: where nearly all the time of a token goes.
 //!
-//! The definition, for a row and a stream of tables:
+//! The definition, for a row and a stream of tables (a token's):
 //!
 //! ```text
-//! sum[row] = sum over blocks of  (sum over planes and groups of four columns of
-//!                                  entry[plane][group][index of the row's four signs] - 128) << shift[block]
+//! sum[row] = sum over blocks of  (halves + sum over planes and groups of four columns of
+//!                                  entry[plane][group][index of the row's four signs]) << shift[block]
 //! ```
 //!
-//! Sixteen rows are looked up by one byte shuffle. Entries are unsigned bytes; two of them share a 16-bit lane. Adding
-//! whole lanes sums `even + 256 odd`, adding lanes shifted right by eight sums `odd`; their difference at the end of a
-//! block gives `even`. A block has at most 16 groups of each of 8 planes, so a sum stays below 128 * 255 < 2^15.
+//! Sixteen rows are looked up by one byte shuffle. Entries are unsigned bytes, raised by half their range, which is
+//! taken off at the end of a block; short ones are added as bytes before they are widened (see [`super::Precision`]). Two
+//! bytes share a 16-bit lane: adding whole lanes sums `even + 256 odd`, adding lanes shifted right by eight sums `odd`;
+//! their difference at the end of a block gives `even`, modulo 2^16, which is enough for a block's sum.
 
 use alloc::vec::Vec;
 
 use super::{
-    BLOCK_VECTORS, BackEnd, Planes,
-    simd::{Kernel, Simd, run},
+    BackEnd, MAX_PLANES, Planes,
+    precision::Entries,
+    simd::{Kernel, Lanes, One, Simd, run},
     tables::Tables,
 };
-use crate::plane::{TILE_ROWS, VECTOR_COLUMNS};
+use crate::plane::{BLOCK_VECTORS, Layout, TILE_ROWS, VECTOR_COLUMNS};
 
-/// Sums for all rows, padded to whole tiles, and all streams: `(stream, row)`.
-pub(super) fn sum(back_end: BackEnd, matrix: &Planes, tables: &Tables, sums: &mut Vec<i32>) {
-    let tiles = matrix.rows.div_ceil(TILE_ROWS);
-    sums.resize(tables.streams * tiles * TILE_ROWS, 0);
-    match tables.streams {
-        1 => run(back_end, Sum::<2, 1> { matrix, tables, sums }),
-        2 => run(back_end, Sum::<2, 2> { matrix, tables, sums }),
-        4 => run(back_end, Sum::<1, 4> { matrix, tables, sums }),
-        streams => unreachable!("{streams} streams are not compiled"),
-    }
+/// Rows of a pair of tiles.
+const PAIR_ROWS: usize = 2 * TILE_ROWS;
+/// How far ahead signs are asked for: about as long as main memory takes.
+const AHEAD: usize = 4096;
+
+/// Rows, filled up to whole pairs of tiles.
+pub(super) fn padded_rows(rows: usize) -> usize {
+    rows.div_ceil(PAIR_ROWS) * PAIR_ROWS
 }
 
-/// `TILES` tiles share each load of a table, `STREAMS` streams share each load of indices.
-struct Sum<'a, const TILES: usize, const STREAMS: usize> {
+/// Sums for all rows, filled up to whole pairs of tiles, and all tokens of the groups: `(token, row)`.
+pub(super) fn sum(back_end: BackEnd, matrix: &Planes, groups: &[Tables], sums: &mut Vec<i32>) {
+    let tokens: usize = groups.iter().map(|tables| tables.streams).sum();
+    sums.resize(tokens * padded_rows(matrix.rows), 0);
+    run(back_end, Sum { matrix, groups, sums });
+}
+
+struct Sum<'a> {
     matrix: &'a Planes<'a>,
-    tables: &'a Tables,
+    groups: &'a [Tables],
     sums: &'a mut [i32],
 }
 
-impl<const TILES: usize, const STREAMS: usize> Kernel for Sum<'_, TILES, STREAMS> {
+impl Kernel for Sum<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
-        let Sum { matrix, tables, sums } = self;
-        let tiles = matrix.rows.div_ceil(TILE_ROWS);
-        let mut tile = 0;
-        while tile + TILES <= tiles {
-            sum_tiles::<S, TILES, STREAMS>(s, matrix, tables, tile, sums);
-            tile += TILES;
+        let Sum { matrix, groups, sums } = self;
+        let stride = padded_rows(matrix.rows);
+        let shape = Shape::new(matrix);
+        let layout = Layout::new(matrix.rows, matrix.columns, matrix.stored);
+        for (pair, signs) in matrix.signs.chunks_exact(layout.pair_bytes()).enumerate() {
+            // All tokens while the signs are in the first-level cache.
+            let mut token = 0;
+            for tables in groups {
+                let sums = &mut sums[token * stride..][..tables.streams * stride];
+                let both = S::Both::default();
+                match (tables.streams, S::BOTH) {
+                    (1, _) => sum_tiles::<S, S::Both, 1>(s, both, shape, tables, signs, pair, sums),
+                    (2, true) => sum_tiles::<S, S::Both, 2>(s, both, shape, tables, signs, pair, sums),
+                    (4, true) => sum_tiles::<S, S::Both, 4>(s, both, shape, tables, signs, pair, sums),
+                    (2, false) => {
+                        sum_tiles::<S, One<0>, 2>(s, One, shape, tables, signs, pair, sums);
+                        sum_tiles::<S, One<1>, 2>(s, One, shape, tables, signs, pair, sums);
+                    }
+                    (streams, _) => unreachable!("{streams} tokens at once are not compiled"),
+                }
+                token += tables.streams;
+            }
         }
-        while tile < tiles {
-            sum_tiles::<S, 1, STREAMS>(s, matrix, tables, tile, sums);
-            tile += 1;
+    }
+}
+
+/// What is the same for all rows.
+#[derive(Clone, Copy)]
+struct Shape {
+    vectors: usize,
+    planes: usize,
+    stored: usize,
+    kinds: [Entries; MAX_PLANES],
+    /// What is to be taken off the sums of a shorter last block and of a full one.
+    excess: [i16; 2],
+}
+
+impl Shape {
+    fn new(matrix: &Planes) -> Shape {
+        let vectors = matrix.columns.div_ceil(VECTOR_COLUMNS);
+        let (planes, precision) = (matrix.column_scales.planes(), matrix.precision);
+        Shape {
+            vectors,
+            planes,
+            stored: matrix.stored,
+            kinds: core::array::from_fn(|plane| precision.entries(plane)),
+            excess: [vectors % BLOCK_VECTORS, BLOCK_VECTORS].map(|count| precision.excess(planes, count)),
         }
     }
 }
 
 #[inline(always)]
-fn sum_tiles<S: Simd, const TILES: usize, const STREAMS: usize>(
+fn sum_tiles<S: Simd, L: Lanes<S>, const STREAMS: usize>(
     s: S,
-    matrix: &Planes,
+    lanes: L,
+    shape: Shape,
     tables: &Tables,
-    first_tile: usize,
-    sums: &mut [i32],
+    signs: &[u8],
+    pair: usize,
+    out: &mut [i32],
 ) {
-    let vectors = matrix.columns.div_ceil(VECTOR_COLUMNS);
-    let planes = matrix.planes.len();
-    let nibble = s.splat8(15);
+    let Shape { vectors, planes, stored, kinds, excess } = shape;
     let zero = s.splat32(0);
-    // [even rows 0..4, even rows 4..8, odd ...]: rows 0..16 of the tile in order.
-    let mut totals = [[[zero; 4]; STREAMS]; TILES];
-    let mut entries = tables.entries.as_chunks::<STREAMS>().0.as_chunks::<2>().0;
+    // Of each tile [even rows 0..4, even rows 4..8, odd ...]: its rows 0..16 in order.
+    let mut totals = [[[zero; 4]; 2]; STREAMS];
+    let mut entries = tables.entries.as_chunks::<STREAMS>().0;
+    let mut signs = signs.as_chunks::<PAIR_ROWS>().0;
     for (block, shifts) in tables.shifts.as_chunks::<STREAMS>().0.iter().enumerate() {
-        let first = block * BLOCK_VECTORS;
-        let count = BLOCK_VECTORS.min(vectors - first);
-        let mut whole = [[zero; STREAMS]; TILES];
-        let mut odd = [[zero; STREAMS]; TILES];
-        for plane in matrix.planes {
-            let plane = plane.as_chunks::<16>().0;
-            // Loops, not `array::from_fn`: that one is not always inlined, and a call here spills every register.
-            let mut indices: [&[[u8; 16]]; TILES] = [&[]; TILES];
-            for (tile, indices) in indices.iter_mut().enumerate() {
-                *indices = &plane[(first_tile + tile) * vectors + first..][..count];
-            }
-            let (these, rest) = entries.split_at(count);
-            entries = rest;
-            for (vector, [low, high]) in these.iter().enumerate() {
-                let mut first_half = [zero; TILES];
-                let mut second_half = [zero; TILES];
-                for tile in 0..TILES {
-                    let index = s.load(&indices[tile][vector]);
-                    first_half[tile] = s.and(index, nibble);
-                    second_half[tile] = s.and(s.shr16::<4>(index), nibble);
-                }
-                for stream in 0..STREAMS {
-                    let (low, high) = (s.load(&low[stream]), s.load(&high[stream]));
-                    for tile in 0..TILES {
-                        let a = s.swizzle(low, first_half[tile]);
-                        let b = s.swizzle(high, second_half[tile]);
-                        whole[tile][stream] = s.add16(s.add16(whole[tile][stream], a), b);
-                        odd[tile][stream] = s.add16(s.add16(odd[tile][stream], s.shr16::<8>(a)), s.shr16::<8>(b));
-                    }
-                }
+        let count = BLOCK_VECTORS.min(vectors - block * BLOCK_VECTORS);
+        let walk = Plane { s, lanes };
+        let mut sums: Sums<L::W, STREAMS> = walk.zero();
+        for plane in 0..planes {
+            let (these, others) = signs.split_at(count);
+            signs = others;
+            s.prefetch(these, AHEAD);
+            let kind = kinds[plane];
+            let (of_plane, others) = entries.split_at(if kind == Entries::Split { 4 * count } else { 2 * count });
+            entries = others;
+            // Sums of their own for each plane: compilers of WebAssembly keep what lives on around a loop in memory.
+            let of_plane = match kind {
+                Entries::Split => walk.split(these, of_plane.as_chunks().0),
+                Entries::Single => walk.single(these, of_plane.as_chunks().0),
+                Entries::Pairs => walk.pairs(these, of_plane.as_chunks().0),
+                Entries::Fours => walk.fours(these, of_plane.as_chunks().0),
+            };
+            for stream in 0..STREAMS {
+                sums.whole[stream] = lanes.add16(s, sums.whole[stream], of_plane.whole[stream]);
+                sums.odd[stream] = lanes.add16(s, sums.odd[stream], of_plane.odd[stream]);
             }
         }
-        let bias = s.splat16((128 * 2 * count * planes) as i16);
-        for tile in 0..TILES {
-            for stream in 0..STREAMS {
-                let even = s.sub16(whole[tile][stream], s.shl16::<8>(odd[tile][stream]));
-                let (even, odd) = (s.sub16(even, bias), s.sub16(odd[tile][stream], bias));
+        signs = &signs[(stored - planes) * count..];
+        let excess = s.splat16(excess[usize::from(count == BLOCK_VECTORS)]);
+        for stream in 0..STREAMS {
+            let odd = sums.odd[stream];
+            let even = lanes.sub16(s, sums.whole[stream], lanes.shl16::<8>(s, odd));
+            for tile in 0..L::TILES.len() {
+                let (even, odd) = (lanes.tile(s, even, tile), lanes.tile(s, odd, tile));
+                let (even, odd) = (s.sub16(even, excess), s.sub16(odd, excess));
                 let parts = [s.extend_low(even), s.extend_high(even), s.extend_low(odd), s.extend_high(odd)];
-                for (total, part) in totals[tile][stream].iter_mut().zip(parts) {
+                for (total, part) in totals[stream][tile].iter_mut().zip(parts) {
                     *total = s.add32(*total, s.shl32(part, shifts[stream]));
                 }
             }
         }
     }
-    let stride = sums.len() / STREAMS;
-    for (tile, totals) in totals.iter().enumerate() {
-        for (stream, totals) in totals.iter().enumerate() {
-            let first = stride * stream + (first_tile + tile) * TILE_ROWS;
-            let out = sums[first..first + TILE_ROWS].as_chunks_mut::<4>().0;
-            for (total, out) in totals.iter().zip(out) {
-                s.store_i32(*total, out);
+    let stride = out.len() / STREAMS;
+    let first = pair * PAIR_ROWS + L::TILES.start * TILE_ROWS;
+    for (totals, out) in totals.iter().zip(out.chunks_exact_mut(stride)) {
+        let out = out[first..][..L::TILES.len() * TILE_ROWS].as_chunks_mut::<4>().0;
+        for (total, out) in totals.as_flattened().iter().zip(out) {
+            s.store_i32(*total, out);
+        }
+    }
+}
+
+/// Sums of bytes, two to a 16-bit lane.
+struct Sums<W, const STREAMS: usize> {
+    /// Even byte lanes plus 256 times odd ones, modulo 2^16.
+    whole: [W; STREAMS],
+    /// Odd byte lanes.
+    odd: [W; STREAMS],
+}
+
+/// The table of one half of a vector, for each stream.
+type Table<const STREAMS: usize> = [[u8; 16]; STREAMS];
+/// The signs of a vector of both tiles.
+type Signs = [u8; PAIR_ROWS];
+
+/// Adds up the entries that the signs of one plane and one block pick.
+#[derive(Clone, Copy)]
+struct Plane<S, L, const STREAMS: usize> {
+    s: S,
+    lanes: L,
+}
+
+impl<S: Simd, L: Lanes<S>, const STREAMS: usize> Plane<S, L, STREAMS> {
+    #[inline(always)]
+    fn zero(self) -> Sums<L::W, STREAMS> {
+        let zeros = [self.lanes.splat8(self.s, 0); STREAMS];
+        Sums { whole: zeros, odd: zeros }
+    }
+
+    /// Tables: low bits and high bits of the first half, of the second half.
+    #[inline(always)]
+    fn split(self, signs: &[Signs], tables: &[[Table<STREAMS>; 4]]) -> Sums<L::W, STREAMS> {
+        let Plane { s, lanes } = self;
+        let mut sums = self.zero();
+        // At most four bits an entry and sixteen entries: a byte holds the sum of a block.
+        let mut high = sums.odd;
+        for (signs, [low_a, high_a, low_b, high_b]) in signs.iter().zip(tables) {
+            let index = self.nibbles(signs);
+            for stream in 0..STREAMS {
+                self.add(&mut sums, stream, self.look_up(index, &low_a[stream], &low_b[stream]));
+                let rest = self.look_up(index, &high_a[stream], &high_b[stream]);
+                high[stream] = lanes.add8(s, high[stream], rest);
             }
         }
+        for (stream, high) in high.into_iter().enumerate() {
+            let odd = lanes.shl16::<7>(s, lanes.shr16::<8>(s, high));
+            sums.whole[stream] = lanes.add16(s, sums.whole[stream], lanes.shl16::<7>(s, high));
+            sums.odd[stream] = lanes.add16(s, sums.odd[stream], odd);
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn single(self, signs: &[Signs], tables: &[[Table<STREAMS>; 2]]) -> Sums<L::W, STREAMS> {
+        let mut sums = self.zero();
+        for (signs, [first, second]) in signs.iter().zip(tables) {
+            let [a, b] = self.nibbles(signs);
+            for stream in 0..STREAMS {
+                self.add(&mut sums, stream, self.lanes.swizzle(self.s, &first[stream], a));
+                self.add(&mut sums, stream, self.lanes.swizzle(self.s, &second[stream], b));
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn pairs(self, signs: &[Signs], tables: &[[Table<STREAMS>; 2]]) -> Sums<L::W, STREAMS> {
+        let mut sums = self.zero();
+        for (signs, [first, second]) in signs.iter().zip(tables) {
+            let index = self.nibbles(signs);
+            for stream in 0..STREAMS {
+                self.add(&mut sums, stream, self.look_up(index, &first[stream], &second[stream]));
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn fours(self, signs: &[Signs], tables: &[[Table<STREAMS>; 2]]) -> Sums<L::W, STREAMS> {
+        let ((signs, last_signs), (tables, last)) = (signs.as_chunks::<2>(), tables.as_chunks::<2>());
+        let mut sums = self.pairs(last_signs, last);
+        for ([these, next], [[first, second], [third, fourth]]) in signs.iter().zip(tables) {
+            let (these, next) = (self.nibbles(these), self.nibbles(next));
+            for stream in 0..STREAMS {
+                let one = self.look_up(these, &first[stream], &second[stream]);
+                let other = self.look_up(next, &third[stream], &fourth[stream]);
+                self.add(&mut sums, stream, self.lanes.add8(self.s, one, other));
+            }
+        }
+        sums
+    }
+
+    /// Adds bytes, widened.
+    #[inline(always)]
+    fn add(self, sums: &mut Sums<L::W, STREAMS>, stream: usize, bytes: L::W) {
+        let Plane { s, lanes } = self;
+        sums.whole[stream] = lanes.add16(s, sums.whole[stream], bytes);
+        sums.odd[stream] = lanes.add16(s, sums.odd[stream], lanes.shr16::<8>(s, bytes));
+    }
+
+    /// The indices of a vector's two halves.
+    #[inline(always)]
+    fn nibbles(self, signs: &Signs) -> [L::W; 2] {
+        let Plane { s, lanes } = self;
+        let (signs, nibble) = (lanes.load(s, signs), lanes.splat8(s, 15));
+        [lanes.and(s, signs, nibble), lanes.and(s, lanes.shr16::<4>(s, signs), nibble)]
+    }
+
+    /// The entries of a vector's two halves, added as bytes.
+    #[inline(always)]
+    fn look_up(self, [a, b]: [L::W; 2], first: &[u8; 16], second: &[u8; 16]) -> L::W {
+        let Plane { s, lanes } = self;
+        lanes.add8(s, lanes.swizzle(s, first, a), lanes.swizzle(s, second, b))
     }
 }

@@ -20,49 +20,22 @@
 //! of ShiftAddLLM's column-wise variant folded into the tables, so that no scale is left to apply per plane or group.
 
 pub mod lookup;
+mod precision;
 pub mod rows;
 mod simd;
 pub mod tables;
 
+pub use precision::Precision;
 pub use simd::{BACK_ENDS, BackEnd, best};
 pub(crate) use simd::{Kernel, Simd, on_best};
 
 use crate::scale::Scale;
 use alloc::{vec, vec::Vec};
 
-/// Columns that share the unit of their integers.
-pub const BLOCK_COLUMNS: usize = 64;
-/// Vectors of a plane in a block.
-pub const BLOCK_VECTORS: usize = BLOCK_COLUMNS / crate::plane::VECTOR_COLUMNS;
 /// The most planes a matrix can have: the 16-bit sums of a block's look-ups hold exactly as much.
 pub const MAX_PLANES: usize = 8;
-/// Tables that the look-up walks over at once: four tokens, or two with wide tables.
-pub const MAX_STREAMS: usize = 4;
-
-/// How finely a table's entries are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// One byte an entry: 7 bits below the largest sum of the block.
-    Byte,
-    /// Two bytes an entry, looked up separately and added with a shift: 14 bits, exact sums of the integers.
-    Wide,
-}
-
-impl Precision {
-    /// Look-up streams for one token.
-    pub fn streams(self) -> usize {
-        match self {
-            Precision::Byte => 1,
-            Precision::Wide => 2,
-        }
-    }
-
-    /// Bytes are enough while the noise of the entries lies well under the noise of the planes; each further plane
-    /// quarters the latter.
-    pub fn for_planes(planes: usize) -> Precision {
-        if planes <= 4 { Precision::Byte } else { Precision::Wide }
-    }
-}
+/// Tokens that share one reading of the weights: their tables have to stay in a second-level cache.
+const TOKENS_AT_ONCE: usize = 16;
 
 /// The column scales of a matrix in the form that [`tables`] adds to floats: `[term][plane][column]`, columns padded
 /// to whole vectors with zero scales.
@@ -134,9 +107,11 @@ pub struct Planes<'a> {
     pub rows: usize,
     /// Inputs.
     pub columns: usize,
-    /// The sign planes in use, most significant first, each laid out as [`crate::plane`] says.
-    pub planes: &'a [&'a [u8]],
-    /// Scales of columns, for exactly these planes.
+    /// Planes that are stored.
+    pub stored: usize,
+    /// The stored planes, laid out as [`crate::plane::Layout`] says.
+    pub signs: &'a [u8],
+    /// Scales of columns, for the planes in use: the first of the stored ones.
     pub column_scales: &'a ColumnScales,
     /// Scales of rows.
     pub row_scales: &'a RowScales,
@@ -149,9 +124,9 @@ pub struct Planes<'a> {
 pub struct Scratch {
     /// Scaled activations of one token: `(plane, column)`.
     scaled: Vec<f32>,
-    /// Tables of up to [`MAX_STREAMS`] streams.
-    tables: tables::Tables,
-    /// Sums of look-ups: `(stream, row)`.
+    /// Tables of groups of tokens.
+    tables: Vec<tables::Tables>,
+    /// Sums of look-ups: `(token, row)`.
     sums: Vec<i32>,
 }
 
@@ -160,18 +135,14 @@ pub fn product(back_end: BackEnd, matrix: Planes, x: &[f32], tokens: usize, y: &
     let (rows, columns) = (matrix.rows, matrix.columns);
     assert_eq!(x.len(), tokens * columns, "activations");
     assert_eq!(y.len(), tokens * rows, "outputs");
-    let at_once = MAX_STREAMS / matrix.precision.streams();
-    let mut first = 0;
-    while first < tokens {
-        // One, two or four: the look-up is compiled for these numbers of streams.
-        let count = if tokens - first >= at_once { at_once } else { (tokens - first).min(2).min(at_once) };
-        let count = if count == 3 { 2 } else { count };
-        let inputs = &x[first * columns..(first + count) * columns];
-        let outputs = &mut y[first * rows..(first + count) * rows];
-        tables::build(back_end, &matrix, inputs, count, &mut scratch.scaled, &mut scratch.tables);
-        lookup::sum(back_end, &matrix, &scratch.tables, &mut scratch.sums);
-        rows::finish(back_end, &matrix, &scratch.tables, &scratch.sums, outputs);
-        first += count;
+    let layout = crate::plane::Layout::new(rows, columns, matrix.stored);
+    assert!(matrix.column_scales.planes() <= matrix.stored, "scales of more planes than there are");
+    assert_eq!(Some(matrix.signs.len()), layout.bytes(), "signs");
+    let parts = x.chunks(TOKENS_AT_ONCE * columns).zip(y.chunks_mut(TOKENS_AT_ONCE * rows));
+    for (x, y) in parts {
+        let groups = tables::build(back_end, &matrix, x, &mut scratch.scaled, &mut scratch.tables);
+        lookup::sum(back_end, &matrix, groups, &mut scratch.sums);
+        rows::finish(back_end, &matrix, groups, &scratch.sums, y);
     }
 }
 

@@ -1,35 +1,32 @@
 //! From sums of look-ups back to floats, scaled row by row.
 //!
 //! ```text
-//! y[row] = r[row] * (sum[row] as f32 * 2^-exponent)            Byte
-//! y[row] = r[row] * (low as f32 * 2^-e + high as f32 * 2^(8-e))   Wide
+//! y[row] = r[row] * (sum[row] as f32 * 2^-exponent)
 //! ```
 //!
 //! Both the power of two and the three terms of `r` are additions to the float's exponent field. A sum of zero has no
 //! exponent to add to and is masked.
 
+use super::lookup::padded_rows;
 use super::{
-    BackEnd, Planes, Precision,
+    BackEnd, Planes, RowScales,
     simd::{Kernel, Simd, run},
     tables::{Tables, shift_add},
 };
-use crate::plane::TILE_ROWS;
 
 /// Writes `(tokens, rows)`.
-pub(super) fn finish(back_end: BackEnd, matrix: &Planes, tables: &Tables, sums: &[i32], y: &mut [f32]) {
-    let per_token = matrix.precision.streams();
-    let stride = matrix.rows.div_ceil(TILE_ROWS) * TILE_ROWS;
-    let sums = sums.chunks_exact(stride * per_token);
-    let exponents = tables.exponents.chunks_exact(per_token);
-    for ((y, sums), exponents) in y.chunks_exact_mut(matrix.rows).zip(sums).zip(exponents) {
-        run(back_end, Finish { matrix, sums, exponents, y });
+pub(super) fn finish(back_end: BackEnd, matrix: &Planes, groups: &[Tables], sums: &[i32], y: &mut [f32]) {
+    let sums = sums.chunks_exact(padded_rows(matrix.rows));
+    let exponents = groups.iter().flat_map(|tables| &tables.exponents);
+    for ((y, sums), &exponent) in y.chunks_exact_mut(matrix.rows).zip(sums).zip(exponents) {
+        run(back_end, Finish { matrix, sums, exponent, y });
     }
 }
 
 struct Finish<'a> {
     matrix: &'a Planes<'a>,
     sums: &'a [i32],
-    exponents: &'a [i32],
+    exponent: i32,
     y: &'a mut [f32],
 }
 
@@ -38,22 +35,13 @@ impl Kernel for Finish<'_> {
 
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
-        let Finish { matrix, sums, exponents, y } = self;
-        let scales = &matrix.row_scales;
-        let stride = scales.stride;
-        let terms: [&[[u16; 4]]; 3] =
-            core::array::from_fn(|term| scales.patterns[term * stride..][..stride].as_chunks::<4>().0);
-        let (first, second) = sums.split_at(stride);
-        let (first, second) = (first.as_chunks::<4>().0, second.as_chunks::<4>().0);
+        let Finish { matrix, sums, exponent, y } = self;
+        let RowScales { stride, patterns } = matrix.row_scales;
+        let term = |term: usize| patterns[term * stride..][..*stride].as_chunks::<4>().0;
+        let terms = [term(0), term(1), term(2)];
         let mut out = [0.0; 4];
-        for (group, y) in y.chunks_mut(4).enumerate() {
-            let sum = match matrix.precision {
-                Precision::Byte => in_units(s, s.load_i32(&first[group]), exponents[0]),
-                Precision::Wide => s.add_f32(
-                    in_units(s, s.load_i32(&first[group]), exponents[0]),
-                    in_units(s, s.load_i32(&second[group]), exponents[1]),
-                ),
-            };
+        for ((group, sum), y) in sums.as_chunks::<4>().0.iter().enumerate().zip(y.chunks_mut(4)) {
+            let sum = in_units(s, s.load_i32(sum), exponent);
             let patterns = [&terms[0][group], &terms[1][group], &terms[2][group]];
             s.store_f32(keep_nonzero(s, sum, shift_add(s, sum, patterns)), &mut out);
             y.copy_from_slice(&out[..y.len()]);

@@ -1,26 +1,28 @@
 //! From activations to tables of signed sums.
 //!
-//! For one token, with `s[b][k] = a[b][k] * x[k]` formed by shifts:
+//! For one token, with `s[b][k] = a[b][k] * x[k]` formed by shifts and `bits`, `shorter` of the [`Precision`]:
 //!
 //! ```text
-//! unit of a block of 64 columns:  2^-e, e such that the largest |s| sum of four neighbours is in 2^13..2^14 units
-//! fine[b][k]   = s[b][k] in units, rounded to nearest even
-//! sum[b][j][i] = sum over c in 0..4 of  (bit c of i set ? +1 : -1) * fine[b][4j + c]
-//! Byte:  entry = clamp((sum + 64) >> 7, -128, 127)           in units of 2^7
-//! Wide:  low = signed low byte of sum,  high = (sum + 128) >> 8, so that sum = 256 high + low
+//! unit of a block of 64 columns:  2^-e, the finest in which every sum of four neighbours' |s[b]| in plane b stays
+//!                                 below 2^(14 - shorter[b])
+//! fine[b][k]     = s[b][k] in units, rounded to nearest even
+//! sum[b][j][i]   = sum over c in 0..4 of  (bit c of i set ? +1 : -1) * fine[b][4j + c]
+//! entry[b][j][i] = sum >> (15 - bits), rounded down; it stands for entry + 1/2 (nearly: see `Precision::halves`)
 //! ```
 //!
-//! Entries are stored plus 128, as unsigned bytes. Quantising after summing keeps more than quantising activations would
-//! (T-MAC does the same). Blocks have units of their own; their sums are shifted to the finest one when blocks are
-//! added, as far as 31 bits reach.
+//! An entry is stored as one unsigned byte, raised by half its range, or as two: seven low bits and the rest. Rounding
+//! down to the middle of a step is as fine as rounding to nearest, and entries of opposite signs stay opposite.
+//! Quantising after summing keeps more than quantising activations would (T-MAC does the same). Blocks have units of
+//! their own; their sums are shifted to the finest one when blocks are added, as far as 31 bits reach.
 
 use alloc::vec::Vec;
 
 use super::{
-    BLOCK_VECTORS, BackEnd, Planes, Precision,
+    BackEnd, Planes,
+    precision::{Entries, Precision},
     simd::{Kernel, Simd, run},
 };
-use crate::plane::VECTOR_COLUMNS;
+use crate::plane::{BLOCK_VECTORS, VECTOR_COLUMNS};
 
 /// The finest unit is 2^-50: activations below are noise, and exponents stay in range when rows are scaled.
 const FINEST: i32 = 50;
@@ -31,9 +33,10 @@ const LARGEST: i32 = (127 + 50) << 23;
 /// The tables of a few tokens.
 #[derive(Default)]
 pub struct Tables {
-    /// Tables interleaved: one for each token, or two with wide entries (low, high).
+    /// Tables interleaved: one for each token.
     pub(super) streams: usize,
-    /// `(block, plane, vector of the block, half of the vector, stream)`, 16 entries each.
+    /// `(block, plane, vector of the block, half of the vector, low and high part where split, stream)`, 16 entries
+    /// each.
     pub(super) entries: Vec<[u8; 16]>,
     /// How far the sums of a block are shifted: `(block, stream)`.
     pub(super) shifts: Vec<u32>,
@@ -41,27 +44,41 @@ pub struct Tables {
     pub(super) exponents: Vec<i32>,
 }
 
-/// Builds the tables of `tokens` inputs `(tokens, columns)`. `scaled` is scratch.
-pub(super) fn build(
+/// Builds the tables of the inputs `x`, `(tokens, columns)`, in groups as large as the back end looks up at once.
+/// `scaled` is scratch.
+pub(super) fn build<'a>(
     back_end: BackEnd,
     matrix: &Planes,
     x: &[f32],
-    tokens: usize,
     scaled: &mut Vec<f32>,
-    tables: &mut Tables,
-) {
-    let (planes, stride) = (matrix.planes.len(), matrix.column_scales.stride());
-    assert_eq!(matrix.column_scales.planes(), planes, "scales for exactly these planes");
+    groups: &'a mut Vec<Tables>,
+) -> &'a [Tables] {
+    let (planes, stride) = (matrix.column_scales.planes(), matrix.column_scales.stride());
     let vectors = stride / VECTOR_COLUMNS;
     let blocks = vectors.div_ceil(BLOCK_VECTORS);
-    tables.streams = tokens * matrix.precision.streams();
+    let per_half = planes + matrix.precision.split(planes);
     scaled.resize((planes + 1) * stride, 0.0);
-    tables.entries.resize(vectors * planes * 2 * tables.streams, [0; 16]);
-    tables.shifts.resize(blocks * tables.streams, 0);
-    tables.exponents.resize(tables.streams, 0);
-    for (token, x) in x.chunks_exact(matrix.columns).enumerate() {
-        run(back_end, Build { matrix, x, token, scaled, tables });
+    let (mut used, mut rest) = (0, x);
+    while !rest.is_empty() {
+        // Full groups, then single tokens: the look-up is compiled for these.
+        let left = rest.len() / matrix.columns;
+        let streams = if left >= back_end.streams() { back_end.streams() } else { 1 };
+        let (x, others) = rest.split_at(streams * matrix.columns);
+        rest = others;
+        if groups.len() == used {
+            groups.push(Tables::default());
+        }
+        let tables = &mut groups[used];
+        used += 1;
+        tables.streams = streams;
+        tables.entries.resize(vectors * 2 * per_half * streams, [0; 16]);
+        tables.shifts.resize(blocks * streams, 0);
+        tables.exponents.resize(streams, 0);
+        for (token, x) in x.chunks_exact(matrix.columns).enumerate() {
+            run(back_end, Build { matrix, x, token, scaled, tables });
+        }
     }
+    &groups[..used]
 }
 
 struct Build<'a> {
@@ -78,70 +95,62 @@ impl Kernel for Build<'_> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let Build { matrix, x, token, scaled, tables } = self;
-        let (planes, stride) = (matrix.planes.len(), matrix.column_scales.stride());
+        let (planes, stride) = (matrix.column_scales.planes(), matrix.column_scales.stride());
         let vectors = stride / VECTOR_COLUMNS;
+        let precision = matrix.precision;
         let streams = tables.streams;
-        let first_stream = token * matrix.precision.streams();
         let (bounded, scaled) = scaled.split_at_mut(stride);
         bound(s, x, bounded);
         scale(s, matrix, bounded, scaled);
 
         // A unit per block; then no block finer than the sums can be shifted to meet the coarsest.
         let block_columns = BLOCK_VECTORS * VECTOR_COLUMNS;
-        let coarsest = i32::MAX;
-        let mut lowest = coarsest;
+        let mut lowest = i32::MAX;
         for (block, shift) in tables.shifts.chunks_exact_mut(streams).enumerate() {
             let columns = block * block_columns..stride.min((block + 1) * block_columns);
-            let largest = largest_sum(s, scaled, stride, planes, columns);
+            let largest = largest_sum(s, precision, scaled, stride, columns);
             let exponent = (13 - ((largest >> 23) - 127)).min(FINEST);
             lowest = lowest.min(exponent);
-            shift[first_stream] = exponent as u32;
+            shift[token] = exponent as u32;
         }
-        let reach = reach(vectors * planes * 2);
+        let reach = precision.reach(vectors.div_ceil(BLOCK_VECTORS));
         let mut highest = i32::MIN;
         for shift in tables.shifts.chunks_exact_mut(streams) {
-            let exponent = (shift[first_stream] as i32).min(lowest + reach);
+            let exponent = (shift[token] as i32).min(lowest + reach);
             highest = highest.max(exponent);
-            shift[first_stream] = exponent as u32;
+            shift[token] = exponent as u32;
         }
 
+        let mut rest = &mut tables.entries[..];
         for (block, shift) in tables.shifts.chunks_exact_mut(streams).enumerate() {
-            let exponent = shift[first_stream] as i32;
+            let exponent = shift[token] as i32;
             let first_vector = block * BLOCK_VECTORS;
             let count = BLOCK_VECTORS.min(vectors - first_vector);
             for plane in 0..planes {
                 let columns = &scaled[plane * stride + first_vector * VECTOR_COLUMNS..][..count * VECTOR_COLUMNS];
-                let first_table = (first_vector * planes + plane * count) * 2;
-                let entries = &mut tables.entries[first_table * streams..][..count * 2 * streams];
-                for (group, entries) in columns.as_chunks::<4>().0.iter().zip(entries.chunks_exact_mut(streams)) {
-                    let fine = to_fine(s, group, exponent);
-                    let (low, high) = signed_sums(s, fine);
-                    match matrix.precision {
-                        Precision::Byte => s.store(byte_entries(s, low, high), &mut entries[first_stream]),
-                        Precision::Wide => {
-                            let [coarse, rest] = wide_entries(s, low, high);
-                            s.store(rest, &mut entries[first_stream]);
-                            s.store(coarse, &mut entries[first_stream + 1]);
-                        }
+                let groups = columns.as_chunks::<4>().0;
+                let bias = s.splat8(precision.bias(plane) as u8);
+                let parts = if precision.entries(plane) == Entries::Split { 2 } else { 1 };
+                let (entries, others) = rest.split_at_mut(groups.len() * parts * streams);
+                rest = others;
+                for (group, entries) in groups.iter().zip(entries.chunks_exact_mut(parts * streams)) {
+                    let (low, high) = signed_sums(s, to_fine(s, group, exponent));
+                    let shift = precision.shift();
+                    let (low, high) = (s.sar16(low, shift), s.sar16(high, shift));
+                    if parts == 2 {
+                        let mask = s.splat16(127);
+                        let rest = s.narrow16(s.sar16(low, 7), s.sar16(high, 7));
+                        s.store(s.narrow16(s.and(low, mask), s.and(high, mask)), &mut entries[token]);
+                        s.store(s.add8(rest, bias), &mut entries[streams + token]);
+                    } else {
+                        s.store(s.add8(s.narrow16(low, high), bias), &mut entries[token]);
                     }
                 }
             }
-            let steps = (highest - exponent) as u32;
-            shift[first_stream..first_stream + matrix.precision.streams()].fill(steps);
+            shift[token] = (highest - exponent) as u32;
         }
-        match matrix.precision {
-            Precision::Byte => tables.exponents[first_stream] = highest - 7,
-            Precision::Wide => {
-                tables.exponents[first_stream] = highest;
-                tables.exponents[first_stream + 1] = highest - 8;
-            }
-        }
+        tables.exponents[token] = highest - precision.shift() as i32;
     }
-}
-
-/// How far sums of so many bytes may be shifted within 31 bits.
-fn reach(lookups: usize) -> i32 {
-    31 - 7 - (lookups.next_power_of_two().trailing_zeros() as i32)
 }
 
 /// Keeps the magnitude of each activation in 2^-50..2^50 and its sign, and fills up with the smallest number.
@@ -182,20 +191,30 @@ pub(super) fn shift_add<S: Simd>(s: S, x: S::V, patterns: [&[u16; 4]; 3]) -> S::
     s.add_f32(s.add_f32(first, second), third)
 }
 
-/// The bits of the largest sum of four neighbours' magnitudes in a range of columns, over all planes.
+/// The bits of the largest sum of four neighbours' magnitudes in a range of columns, over all planes, each doubled as
+/// often as its entries are to be shorter.
 #[inline(always)]
-fn largest_sum<S: Simd>(s: S, scaled: &[f32], stride: usize, planes: usize, columns: core::ops::Range<usize>) -> i32 {
+fn largest_sum<S: Simd>(
+    s: S,
+    precision: Precision,
+    scaled: &[f32],
+    stride: usize,
+    columns: core::ops::Range<usize>,
+) -> i32 {
     let mut largest = s.splat32(0);
-    for plane in 0..planes {
-        for group in scaled[plane * stride..][columns.clone()].as_chunks::<4>().0 {
+    for (plane, scaled) in scaled.chunks_exact(stride).enumerate() {
+        let mut of_plane = s.splat32(0);
+        for group in scaled[columns.clone()].as_chunks::<4>().0 {
             let magnitude = s.and(s.load_f32(group), s.splat32(i32::MAX));
             let pairs = s.add_f32(magnitude, s.swap_halves(magnitude));
-            largest = s.max32(largest, s.add_f32(pairs, s.swap_pairs(pairs)));
+            of_plane = s.max32(of_plane, s.add_f32(pairs, s.swap_pairs(pairs)));
         }
+        largest = s.max32(largest, s.add32(of_plane, s.splat32((precision.shorter(plane) << 23) as i32)));
     }
     let mut lanes = [0; 4];
     s.store_i32(largest, &mut lanes);
-    lanes[0]
+    // Rounding to integers can lengthen a sum of four by two units: less than 2^-11 of it, which this adds.
+    lanes[0] + (1 << 13)
 }
 
 /// Floats as integers in units of 2^-exponent. Adding 1.5 * 2^(23 - exponent) leaves the rounded integer in the low
@@ -225,20 +244,4 @@ fn signed_sums<S: Simd>(s: S, fine: [i16; 4]) -> (S::V, S::V) {
     let three = s.add16(s.add16(first, second), s.add16(third, s.load(&CLEARED)));
     let last = s.splat16(fine[3]);
     (s.sub16(three, last), s.add16(three, last))
-}
-
-/// Sums rounded to bytes, plus 128.
-#[inline(always)]
-fn byte_entries<S: Simd>(s: S, low: S::V, high: S::V) -> S::V {
-    let half = s.splat16(64);
-    let (low, high) = (s.sar16::<7>(s.add16(low, half)), s.sar16::<7>(s.add16(high, half)));
-    s.xor(s.narrow16(low, high), s.splat8(128))
-}
-
-/// Sums split into high and low bytes, each plus 128.
-#[inline(always)]
-fn wide_entries<S: Simd>(s: S, low: S::V, high: S::V) -> [S::V; 2] {
-    let (half, bias) = (s.splat16(128), s.splat8(128));
-    let coarse = s.narrow16(s.sar16::<8>(s.add16(low, half)), s.sar16::<8>(s.add16(high, half)));
-    [s.xor(coarse, bias), s.xor(s.low_bytes(low, high), bias)]
 }

@@ -33,41 +33,39 @@ pub(super) fn textbook(
         .map(|block| {
             let sizes = groups(block).flat_map(|g| (0..planes).map(move |b| (b, g))).map(|(b, g)| {
                 let s: [f32; 4] = core::array::from_fn(|c| scaled(b, 4 * g + c).abs());
-                (s[0] + s[2]) + (s[1] + s[3])
+                ((s[0] + s[2]) + (s[1] + s[3])) * power(precision.shorter(b) as i32)
             });
             let largest = sizes.fold(0.0, f32::max);
-            (13 - ((largest.to_bits() >> 23) as i32 - 127)).min(50)
+            // A little more than the largest sum, for what rounding adds.
+            (13 - (((largest.to_bits() + 0x2000) >> 23) as i32 - 127)).min(50)
         })
         .collect();
-    let lookups = padded / 4 * planes;
-    let reach = 24 - lookups.next_power_of_two().trailing_zeros() as i32;
+    let reach = 19 - (precision.bits() as i32 - 8) - blocks.next_power_of_two().trailing_zeros() as i32;
     let lowest = *units.iter().min().unwrap();
     units.iter_mut().for_each(|e| *e = (*e).min(lowest + reach));
     let highest = *units.iter().max().unwrap();
+    let dropped = 15 - precision.bits() as i32;
     (0..rows)
         .map(|n| {
-            let (mut coarse, mut rest) = (0i64, 0i64);
+            let mut total = 0i64;
             for (block, &exponent) in units.iter().enumerate() {
-                for (b, g) in groups(block).flat_map(|g| (0..planes).map(move |b| (b, g))) {
-                    let sum: i32 = (0..4)
+                let lookups: Vec<(usize, usize)> =
+                    groups(block).flat_map(|g| (0..planes).map(move |b| (b, g))).collect();
+                // Half a unit an entry, less half a unit of the integers.
+                let count = lookups.len() as i64;
+                let mut sum = count / 2 - ((count + (1 << dropped)) >> (dropped + 1));
+                for (b, g) in lookups {
+                    let of_four: i32 = (0..4)
                         .map(|c| {
                             let fine = (scaled(b, 4 * g + c) as f64 * 2f64.powi(exponent)).round_ties_even() as i32;
                             if 4 * g + c < columns && signs(b, n, 4 * g + c) { fine } else { -fine }
                         })
                         .sum();
-                    let (high, low) = match precision {
-                        Precision::Byte => (((sum + 64) >> 7).clamp(-128, 127), 0),
-                        Precision::Wide => ((sum + 128) >> 8, sum as i8 as i32),
-                    };
-                    coarse += (high as i64) << (highest - exponent);
-                    rest += (low as i64) << (highest - exponent);
+                    sum += (of_four >> dropped) as i64;
                 }
+                total += sum << (highest - exponent);
             }
-            let (high, low) = (i32::try_from(coarse).unwrap() as f32, i32::try_from(rest).unwrap() as f32);
-            let sum = match precision {
-                Precision::Byte => high * power(7 - highest),
-                Precision::Wide => low * power(-highest) + high * power(8 - highest),
-            };
+            let sum = i32::try_from(total).unwrap() as f32 * power(dropped - highest);
             if sum == 0.0 { 0.0 } else { shift(sum, row_scales(n)) }
         })
         .collect()
@@ -87,6 +85,11 @@ impl Random {
     fn float(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
+}
+
+/// Every precision.
+fn precisions() -> impl Iterator<Item = Precision> {
+    (8..=11).filter_map(Precision::new)
 }
 
 struct Case {
@@ -115,13 +118,20 @@ impl Case {
     }
 
     fn check(&self, precision: Precision, x: &[f32]) {
-        let planes: Vec<&[u8]> = self.planes.iter().map(Vec::as_slice).collect();
-        let columns = ColumnScales::new(planes.len(), self.columns, |b, k| self.column_scales[b][k]);
+        let planes = self.planes.len();
+        let columns = ColumnScales::new(planes, self.columns, |b, k| self.column_scales[b][k]);
         let rows = RowScales::new(self.rows, |n| self.row_scales[n]);
+        // One plane more is stored than used.
+        let layout = plane::Layout::new(self.rows, self.columns, planes + 1);
+        let mut signs = vec![0x5a; layout.bytes().unwrap()];
+        for (b, plane) in self.planes.iter().enumerate() {
+            layout.place(&mut signs, b, 0, plane);
+        }
         let matrix = Planes {
             rows: self.rows,
             columns: self.columns,
-            planes: &planes,
+            stored: planes + 1,
+            signs: &signs,
             column_scales: &columns,
             row_scales: &rows,
             precision,
@@ -134,7 +144,7 @@ impl Case {
                     &|b, n, k| plane::is_positive(&self.planes[b], self.columns, n, k),
                     &|b, k| self.column_scales[b][k],
                     &|n| self.row_scales[n],
-                    (self.rows, self.columns, planes.len()),
+                    (self.rows, self.columns, planes),
                     precision,
                     x,
                 )
@@ -152,7 +162,7 @@ impl Case {
                 "{} rows, {} columns, {} planes, {tokens} tokens, {precision:?}, {}",
                 self.rows,
                 self.columns,
-                planes.len(),
+                planes,
                 back_end.name()
             );
         }
@@ -170,7 +180,7 @@ fn every_back_end_equals_the_textbook_at_every_length_and_plane_count() {
         let planes = 1 + columns % MAX_PLANES;
         let case = Case::new(1 + columns * 7 % 37, columns, planes, columns as u64);
         let x = activations(columns, 99 + columns as u64);
-        case.check(if columns % 3 == 0 { Precision::Wide } else { Precision::Byte }, &x);
+        case.check(Precision::new(8 + columns as u32 % 4).unwrap(), &x);
     }
 }
 
@@ -180,15 +190,15 @@ fn every_back_end_equals_the_textbook_at_every_row_count() {
         let planes = 1 + rows % MAX_PLANES;
         let case = Case::new(rows, 8 + rows % 5, planes, rows as u64);
         let x = activations(case.columns, 7 + rows as u64);
-        case.check(if rows % 2 == 0 { Precision::Wide } else { Precision::Byte }, &x);
+        case.check(Precision::new(8 + rows as u32 % 4).unwrap(), &x);
     }
 }
 
 #[test]
 fn any_number_of_tokens_equals_one_after_the_other() {
     for planes in 1..=MAX_PLANES {
-        for tokens in 1..=9 {
-            for precision in [Precision::Byte, Precision::Wide] {
+        for tokens in [1, 2, 3, 4, 5, 9, 15, 16, 17, 33] {
+            for precision in precisions() {
                 let case = Case::new(33, 130, planes, planes as u64);
                 case.check(precision, &activations(tokens * 130, tokens as u64));
             }
@@ -200,7 +210,7 @@ fn any_number_of_tokens_equals_one_after_the_other() {
 fn extremes_stay_in_range() {
     let case = Case::new(40, 320, 8, 5);
     let mut x = activations(320, 6);
-    for precision in [Precision::Byte, Precision::Wide] {
+    for precision in precisions() {
         case.check(precision, &[0.0; 320]);
         case.check(precision, &[f32::MAX; 320]);
         case.check(precision, &[f32::MIN_POSITIVE; 320]);
@@ -215,14 +225,14 @@ fn extremes_stay_in_range() {
         row_scales: vec![Scale::nearest(-1e30); 40],
         ..Case::new(40, 320, 8, 5)
     };
-    largest.check(Precision::Wide, &[1e30; 320]);
+    largest.check(Precision::MOST, &[1e30; 320]);
     let smallest = Case {
         column_scales: vec![vec![Scale::nearest(power(-40)); 320]; 8],
         row_scales: vec![Scale::nearest(power(-40)); 40],
         ..Case::new(40, 320, 8, 5)
     };
-    smallest.check(Precision::Byte, &[1e-30; 320]);
-    smallest.check(Precision::Wide, &activations(320, 1));
+    smallest.check(Precision::LEAST, &[1e-30; 320]);
+    smallest.check(Precision::MOST, &activations(320, 1));
 }
 
 #[test]
@@ -242,7 +252,7 @@ fn the_integers_are_close_to_the_floats() {
             sum * case.row_scales[n].value() as f64
         })
         .collect();
-    for (precision, bound) in [(Precision::Byte, 0.03), (Precision::Wide, 0.0005)] {
+    for (precision, bound) in precisions().zip([0.03, 0.015, 0.0075, 0.004]) {
         let y = textbook(
             &|b, n, k| plane::is_positive(&case.planes[b], columns, n, k),
             &|b, k| case.column_scales[b][k],

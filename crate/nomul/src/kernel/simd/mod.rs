@@ -4,6 +4,7 @@
 //! instructions do; the algorithms are written once over [`Simd`] and compiled for each token by [`run`]. Every
 //! operation is exact (integers) or correctly rounded (additions of floats), so all back ends give the same bits.
 
+mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
@@ -12,10 +13,19 @@ mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use lanes::{Both, Lanes, One};
+
 /// Sixteen bytes, read as 16 x u8, 8 x i16, 4 x i32 or 4 x f32 as the operation says.
 pub trait Simd: Copy {
     /// The register.
     type V: Copy;
+    /// Both tiles of a pair.
+    type Both: Lanes<Self> + Default;
+    /// How many tokens the look-up serves at once, and whether with both tiles of a pair or one after the other: as
+    /// much as there are registers for sums.
+    const STREAMS: usize;
+    /// See [`Simd::STREAMS`].
+    const BOTH: bool;
 
     /// Sixteen bytes from memory.
     fn load(self, bytes: &[u8; 16]) -> Self::V;
@@ -51,20 +61,20 @@ pub trait Simd: Copy {
     /// `table[index]` for each byte lane; every index is below 16.
     fn swizzle(self, table: Self::V, index: Self::V) -> Self::V;
 
+    /// 8-bit sums, wrapping.
+    fn add8(self, a: Self::V, b: Self::V) -> Self::V;
     /// 16-bit sums, wrapping.
     fn add16(self, a: Self::V, b: Self::V) -> Self::V;
     /// 16-bit differences, wrapping.
     fn sub16(self, a: Self::V, b: Self::V) -> Self::V;
     /// 16-bit lanes shifted right, zeros coming in.
     fn shr16<const N: u32>(self, a: Self::V) -> Self::V;
-    /// 16-bit lanes shifted right, the sign coming in.
-    fn sar16<const N: u32>(self, a: Self::V) -> Self::V;
+    /// 16-bit lanes shifted right by the same count, below 16, the sign coming in.
+    fn sar16(self, a: Self::V, count: u32) -> Self::V;
     /// 16-bit lanes shifted left.
     fn shl16<const N: u32>(self, a: Self::V) -> Self::V;
     /// Sixteen signed 16-bit lanes as bytes, saturating: `a` low, `b` high.
     fn narrow16(self, a: Self::V, b: Self::V) -> Self::V;
-    /// The low bytes of sixteen 16-bit lanes: `a` low, `b` high.
-    fn low_bytes(self, a: Self::V, b: Self::V) -> Self::V;
 
     /// The lower four signed 16-bit lanes as 32-bit lanes.
     fn extend_low(self, a: Self::V) -> Self::V;
@@ -89,6 +99,9 @@ pub trait Simd: Copy {
     fn swap_halves(self, a: Self::V) -> Self::V;
     /// Lanes 1, 0, 3, 2.
     fn swap_pairs(self, a: Self::V) -> Self::V;
+
+    /// Says that what lies `ahead` bytes behind these will be read soon.
+    fn prefetch(self, _bytes: &[[u8; 32]], _ahead: usize) {}
 }
 
 /// An algorithm over any back end. Implementations mark `call` `#[inline(always)]`, so that it is compiled with the
@@ -128,6 +141,21 @@ impl BackEnd {
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             BackEnd::Wasm(_) => wasm::NAME,
         }
+    }
+}
+
+impl BackEnd {
+    /// How many tokens the look-up serves at once.
+    pub(super) fn streams(self) -> usize {
+        struct Streams;
+        impl Kernel for Streams {
+            type Output = usize;
+            #[inline(always)]
+            fn call<S: Simd>(self, _: S) -> usize {
+                S::STREAMS
+            }
+        }
+        run(self, Streams)
     }
 }
 

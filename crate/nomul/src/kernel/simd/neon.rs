@@ -1,6 +1,6 @@
 //! 64-bit Arm, where NEON is part of the base.
 
-use super::Simd;
+use super::{Both, Simd};
 use core::arch::aarch64::*;
 
 /// The token of this back end.
@@ -41,6 +41,9 @@ fn from32(a: int32x4_t) -> uint8x16_t {
 
 impl Simd for Neon {
     type V = uint8x16_t;
+    type Both = Both;
+    const STREAMS: usize = 2;
+    const BOTH: bool = true;
 
     #[inline(always)]
     fn load(self, bytes: &[u8; 16]) -> uint8x16_t {
@@ -111,6 +114,10 @@ impl Simd for Neon {
         op!(vqtbl1q_u8(table, index))
     }
     #[inline(always)]
+    fn add8(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+        op!(vaddq_u8(a, b))
+    }
+    #[inline(always)]
     fn add16(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
         from16(op!(vaddq_s16(s16(a), s16(b))))
     }
@@ -123,8 +130,8 @@ impl Simd for Neon {
         op!(vreinterpretq_u8_u16(vshlq_u16(vreinterpretq_u16_u8(a), vdupq_n_s16(-(N as i16)))))
     }
     #[inline(always)]
-    fn sar16<const N: u32>(self, a: uint8x16_t) -> uint8x16_t {
-        from16(op!(vshlq_s16(s16(a), vdupq_n_s16(-(N as i16)))))
+    fn sar16(self, a: uint8x16_t, count: u32) -> uint8x16_t {
+        from16(op!(vshlq_s16(s16(a), vdupq_n_s16(-(count as i16)))))
     }
     #[inline(always)]
     fn shl16<const N: u32>(self, a: uint8x16_t) -> uint8x16_t {
@@ -133,10 +140,6 @@ impl Simd for Neon {
     #[inline(always)]
     fn narrow16(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
         op!(vreinterpretq_u8_s8(vcombine_s8(vqmovn_s16(s16(a)), vqmovn_s16(s16(b)))))
-    }
-    #[inline(always)]
-    fn low_bytes(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
-        op!(vuzp1q_u8(a, b))
     }
     #[inline(always)]
     fn extend_low(self, a: uint8x16_t) -> uint8x16_t {

@@ -1,6 +1,6 @@
 //! The operations in plain Rust: the definition of every other back end.
 
-use super::Simd;
+use super::{Both, Simd};
 
 /// The token of plain Rust.
 #[derive(Clone, Copy)]
@@ -39,6 +39,9 @@ fn lane16(a: [u8; 16], i: usize) -> i16 {
 
 impl Simd for Scalar {
     type V = [u8; 16];
+    type Both = Both;
+    const STREAMS: usize = 2;
+    const BOTH: bool = false;
 
     #[inline(always)]
     fn load(self, bytes: &[u8; 16]) -> Self::V {
@@ -101,6 +104,10 @@ impl Simd for Scalar {
         index.map(|i| table[i as usize & 15])
     }
     #[inline(always)]
+    fn add8(self, a: Self::V, b: Self::V) -> Self::V {
+        core::array::from_fn(|i| a[i].wrapping_add(b[i]))
+    }
+    #[inline(always)]
     fn add16(self, a: Self::V, b: Self::V) -> Self::V {
         map16(a, b, i16::wrapping_add)
     }
@@ -113,8 +120,8 @@ impl Simd for Scalar {
         map16(a, a, |x, _| ((x as u16) >> N) as i16)
     }
     #[inline(always)]
-    fn sar16<const N: u32>(self, a: Self::V) -> Self::V {
-        map16(a, a, |x, _| x >> N)
+    fn sar16(self, a: Self::V, count: u32) -> Self::V {
+        map16(a, a, |x, _| x >> count)
     }
     #[inline(always)]
     fn shl16<const N: u32>(self, a: Self::V) -> Self::V {
@@ -126,10 +133,6 @@ impl Simd for Scalar {
             let x = if i < 8 { lane16(a, i) } else { lane16(b, i - 8) };
             x.clamp(-128, 127) as i8 as u8
         })
-    }
-    #[inline(always)]
-    fn low_bytes(self, a: Self::V, b: Self::V) -> Self::V {
-        core::array::from_fn(|i| if i < 8 { a[2 * i] } else { b[2 * (i - 8)] })
     }
     #[inline(always)]
     fn extend_low(self, a: Self::V) -> Self::V {

@@ -1,7 +1,7 @@
 //! WebAssembly SIMD. With relaxed SIMD the look-up loses the clamp of its index; indices are below 16, where both
 //! instructions are defined to do the same.
 
-use super::Simd;
+use super::{Both, Simd};
 use core::arch::wasm32::*;
 
 /// The token of this back end; the build was compiled for it, so every engine that accepts the module has it.
@@ -20,6 +20,9 @@ impl Wasm {
 
 impl Simd for Wasm {
     type V = v128;
+    type Both = Both;
+    const STREAMS: usize = 2;
+    const BOTH: bool = false;
 
     #[inline(always)]
     fn load(self, bytes: &[u8; 16]) -> v128 {
@@ -95,6 +98,10 @@ impl Simd for Wasm {
         return i8x16_swizzle(table, index);
     }
     #[inline(always)]
+    fn add8(self, a: v128, b: v128) -> v128 {
+        i8x16_add(a, b)
+    }
+    #[inline(always)]
     fn add16(self, a: v128, b: v128) -> v128 {
         i16x8_add(a, b)
     }
@@ -107,8 +114,8 @@ impl Simd for Wasm {
         u16x8_shr(a, N)
     }
     #[inline(always)]
-    fn sar16<const N: u32>(self, a: v128) -> v128 {
-        i16x8_shr(a, N)
+    fn sar16(self, a: v128, count: u32) -> v128 {
+        i16x8_shr(a, count)
     }
     #[inline(always)]
     fn shl16<const N: u32>(self, a: v128) -> v128 {
@@ -117,10 +124,6 @@ impl Simd for Wasm {
     #[inline(always)]
     fn narrow16(self, a: v128, b: v128) -> v128 {
         i8x16_narrow_i16x8(a, b)
-    }
-    #[inline(always)]
-    fn low_bytes(self, a: v128, b: v128) -> v128 {
-        i8x16_shuffle::<0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30>(a, b)
     }
     #[inline(always)]
     fn extend_low(self, a: v128) -> v128 {

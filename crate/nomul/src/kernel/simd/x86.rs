@@ -1,6 +1,6 @@
 //! x86-64 with AVX2: 128-bit byte shuffles, compiled in their three-operand form.
 
-use super::{Kernel, Simd};
+use super::{Kernel, Lanes, Simd};
 use core::arch::x86_64::*;
 
 cpufeatures::new!(avx2, "avx2");
@@ -37,6 +37,9 @@ macro_rules! op {
 
 impl Simd for Avx2 {
     type V = __m128i;
+    type Both = Wide;
+    const STREAMS: usize = 4;
+    const BOTH: bool = true;
 
     #[inline(always)]
     fn load(self, bytes: &[u8; 16]) -> __m128i {
@@ -108,6 +111,10 @@ impl Simd for Avx2 {
         op!(_mm_shuffle_epi8(table, index))
     }
     #[inline(always)]
+    fn add8(self, a: __m128i, b: __m128i) -> __m128i {
+        op!(_mm_add_epi8(a, b))
+    }
+    #[inline(always)]
     fn add16(self, a: __m128i, b: __m128i) -> __m128i {
         op!(_mm_add_epi16(a, b))
     }
@@ -120,8 +127,8 @@ impl Simd for Avx2 {
         op!(_mm_srl_epi16(a, _mm_cvtsi32_si128(N as i32)))
     }
     #[inline(always)]
-    fn sar16<const N: u32>(self, a: __m128i) -> __m128i {
-        op!(_mm_sra_epi16(a, _mm_cvtsi32_si128(N as i32)))
+    fn sar16(self, a: __m128i, count: u32) -> __m128i {
+        op!(_mm_sra_epi16(a, _mm_cvtsi32_si128(count as i32)))
     }
     #[inline(always)]
     fn shl16<const N: u32>(self, a: __m128i) -> __m128i {
@@ -130,11 +137,6 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn narrow16(self, a: __m128i, b: __m128i) -> __m128i {
         op!(_mm_packs_epi16(a, b))
-    }
-    #[inline(always)]
-    fn low_bytes(self, a: __m128i, b: __m128i) -> __m128i {
-        let low = self.splat16(255);
-        op!(_mm_packus_epi16(self.and(a, low), self.and(b, low)))
     }
     #[inline(always)]
     fn extend_low(self, a: __m128i) -> __m128i {
@@ -179,5 +181,69 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn swap_pairs(self, a: __m128i) -> __m128i {
         op!(_mm_shuffle_epi32::<0b10_11_00_01>(a))
+    }
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[[u8; 32]], ahead: usize) {
+        for line in bytes.chunks(2) {
+            let address = line.as_ptr().cast::<i8>().wrapping_add(ahead);
+            // SAFETY: the instruction is a hint and reads nothing, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
+        }
+    }
+}
+
+/// Both tiles of a pair in one register of twice the size.
+#[derive(Clone, Copy, Default)]
+pub struct Wide;
+
+impl Lanes<Avx2> for Wide {
+    type W = __m256i;
+    const TILES: core::ops::Range<usize> = 0..2;
+
+    #[inline(always)]
+    fn load(self, _: Avx2, bytes: &[u8; 32]) -> __m256i {
+        // SAFETY: the reference covers the 32 bytes; the instruction asks for no alignment.
+        unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn tile(self, _: Avx2, a: __m256i, tile: usize) -> __m128i {
+        match tile {
+            0 => op!(_mm256_castsi256_si128(a)),
+            _ => op!(_mm256_extracti128_si256::<1>(a)),
+        }
+    }
+    #[inline(always)]
+    fn splat8(self, _: Avx2, x: u8) -> __m256i {
+        op!(_mm256_set1_epi8(x as i8))
+    }
+    #[inline(always)]
+    fn and(self, _: Avx2, a: __m256i, b: __m256i) -> __m256i {
+        op!(_mm256_and_si256(a, b))
+    }
+    #[inline(always)]
+    fn swizzle(self, s: Avx2, table: &[u8; 16], index: __m256i) -> __m256i {
+        let table = s.load(table);
+        op!(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), index))
+    }
+    #[inline(always)]
+    fn add8(self, _: Avx2, a: __m256i, b: __m256i) -> __m256i {
+        op!(_mm256_add_epi8(a, b))
+    }
+    #[inline(always)]
+    fn add16(self, _: Avx2, a: __m256i, b: __m256i) -> __m256i {
+        op!(_mm256_add_epi16(a, b))
+    }
+    #[inline(always)]
+    fn sub16(self, _: Avx2, a: __m256i, b: __m256i) -> __m256i {
+        op!(_mm256_sub_epi16(a, b))
+    }
+    #[inline(always)]
+    fn shr16<const N: u32>(self, _: Avx2, a: __m256i) -> __m256i {
+        op!(_mm256_srl_epi16(a, _mm_cvtsi32_si128(N as i32)))
+    }
+    #[inline(always)]
+    fn shl16<const N: u32>(self, _: Avx2, a: __m256i) -> __m256i {
+        op!(_mm256_sll_epi16(a, _mm_cvtsi32_si128(N as i32)))
     }
 }
