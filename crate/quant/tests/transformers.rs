@@ -50,21 +50,26 @@ fn golden(name: &str) -> Golden {
     }
 }
 
-/// The largest difference of logits, relative to their size.
+/// The difference of logits, relative to their size, over all positions.
 fn distance(golden: &Golden, config: &nomul::ModelConfig, weights: &mut impl Weights) -> f32 {
     let mut state = State::new(config, golden.tokens.len()).unwrap();
     let mut logits = vec![0.0; golden.tokens.len() * config.vocab_size];
     for (tokens, logits) in golden.tokens.chunks(CHUNK).zip(logits.chunks_mut(CHUNK * config.vocab_size)) {
         score(config, weights, &mut state, tokens, logits).unwrap();
     }
-    let mut worst = 0.0f32;
+    let (mut error, mut size) = (0.0f32, 0.0f32);
     for (position, expected) in &golden.logits {
         let ours = &logits[position * config.vocab_size..][..config.vocab_size];
-        let error: f32 = ours.iter().zip(expected).map(|(a, b)| (a - b) * (a - b)).sum();
-        let size: f32 = expected.iter().map(|b| b * b).sum();
-        worst = worst.max((error / size).sqrt());
+        error += ours.iter().zip(expected).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
+        size += expected.iter().map(|b| b * b).sum::<f32>();
     }
-    worst
+    (error / size).sqrt()
+}
+
+/// Token windows to calibrate on, none of them the text that is compared.
+fn calibration(vocabulary: usize) -> Vec<Vec<u32>> {
+    let token = |n: u32| n.wrapping_mul(0x9e37_79b1) >> 8;
+    (0..8).map(|window| (0..48).map(|at| token(window * 48 + at + 1) % vocabulary as u32).collect()).collect()
 }
 
 fn greedy(golden: &Golden, config: &nomul::ModelConfig, weights: &mut impl Weights) -> Vec<u32> {
@@ -95,10 +100,10 @@ fn full_precision_equals_transformers() {
     }
 }
 
-/// Eight planes leave 0.4 to 0.8 % of each matrix's output (the amplitude; these models' weights are random), and the
-/// two ends of a tied model share one table. These models multiply that: 5 to 7 % of the logits was measured.
+/// Eight planes leave 0.25 to 0.45 % of the output (the amplitude) of each of these random matrices, and 0.6 % of the
+/// embedding, at either end of a tied model.
 #[test]
-fn eight_planes_come_within_a_tenth() {
+fn eight_planes_come_within_a_hundredth() {
     let parent = tempfile::tempdir().unwrap();
     for name in ALL {
         let golden = golden(name);
@@ -108,7 +113,7 @@ fn eight_planes_come_within_a_tenth() {
             choose: &Uniform,
             budget: Budget::BitsPerWeight(8.0),
             table_planes: 8,
-            windows: std::slice::from_ref(&golden.tokens),
+            windows: &calibration(golden.checkpoint.config().vocab_size),
             seed: 1,
             replace: false,
         };
@@ -121,6 +126,6 @@ fn eight_planes_come_within_a_tenth() {
         let (config, weights) = model.parts();
         let distance = distance(&golden, config, weights);
         println!("{name}: logits differ by {distance}");
-        assert!(distance < 0.1, "{name}: logits differ by {distance}");
+        assert!(distance < 1e-2, "{name}: logits differ by {distance}");
     }
 }

@@ -31,9 +31,9 @@ MESSAGES = [
     {"role": "assistant", "content": "Thank you, I'm fine."},
     {"role": "user", "content": "What is 7 x 8?"},
 ]
-# Logits vary by about 3 units; float32 in another order of sums differs by about 1e-5.
-SMALLEST_LEAD = 0.08
-FEWEST_DISTINCT = 18
+# Logits vary by about 4 units; float32 in another order of sums differs by about 1e-5.
+SMALLEST_LEAD = 0.03
+FEWEST_DISTINCT = 14
 
 
 def greedy(model, tokens: list[int], count: int) -> tuple[list[int], float]:

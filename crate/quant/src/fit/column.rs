@@ -175,7 +175,7 @@ impl Column {
             return ([0.0; MOST_PLANES], 0.0);
         }
         let mut best = ([0.0; MOST_PLANES], f64::INFINITY);
-        for start in starts.iter().copied().chain([self.greedy(planes)]).chain(self.uniform(planes, grid)) {
+        for start in starts.iter().copied().chain(self.starts(planes, grid).into_iter().flatten()) {
             let free = self.alternate(start, planes, rounds, |x| x);
             let found = self.alternate(free.0, planes, rounds, |x| grid.nearest(x));
             if found.1 < best.1 {
@@ -185,16 +185,22 @@ impl Column {
         self.step(best, planes, rounds, grid)
     }
 
-    /// Equally spaced levels: many planes are near to them, and doubled scales all round alike.
-    fn uniform(&self, planes: usize, grid: &Grid) -> Option<PerPlane> {
-        (planes > 3).then(|| {
-            let least = grid.nearest(self.deviation() * UNIFORM_STEP[planes - 1] * 0.5);
-            let mut scales = [0.0; MOST_PLANES];
-            for (b, scale) in scales[..planes].iter_mut().enumerate() {
-                *scale = least * (1u32 << (planes - 1 - b)) as f64;
-            }
-            scales
-        })
+    /// Starts that depend on nothing but the column. The best scales of few planes are near to greedy ones, those of
+    /// many to equally spaced levels: as far apart as is best for endless normal numbers, or so that they end at this
+    /// column's largest. Rounds of least squares do not lead from the one to the other, and at 8 planes the second leaves
+    /// a column of 100 numbers half of the error, one of 1000 four fifths.
+    fn starts(&self, planes: usize, grid: &Grid) -> [Option<PerPlane>; 2] {
+        let most = self.magnitudes.last().copied().unwrap_or(0.0) as f64;
+        match planes {
+            0..=3 => [Some(self.greedy(planes)), None],
+            4 => [Some(self.greedy(planes)), Some(self.uniform(planes, grid))],
+            _ => [Some(self.uniform(planes, grid)), Some(doubled(planes, most / (1u32 << planes) as f64))],
+        }
+    }
+
+    /// Equally spaced levels for normal numbers; doubled scales all round alike.
+    fn uniform(&self, planes: usize, grid: &Grid) -> PerPlane {
+        doubled(planes, grid.nearest(self.deviation() * UNIFORM_STEP[planes - 1] * 0.5))
     }
 
     /// Least squares and re-assignment in turn, scales put through `round`, until nothing changes or gets better.
@@ -256,6 +262,11 @@ impl Column {
             }
         });
     }
+}
+
+/// Scales of which each is twice the next, the last being `least`.
+fn doubled(planes: usize, least: f64) -> PerPlane {
+    std::array::from_fn(|b| if b < planes { least * (1u32 << (planes - 1 - b)) as f64 } else { 0.0 })
 }
 
 /// The value of each sign pattern under the given scales.

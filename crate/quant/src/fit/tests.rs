@@ -81,6 +81,20 @@ fn normal_numbers_lose_what_theory_says() {
 }
 
 #[test]
+fn many_planes_reach_as_far_as_the_numbers_and_no_further() {
+    // Equally spaced levels lose a twelfth of their distance squared. Normal columns of so many numbers end at 2.5, 3.2
+    // and 3.6 deviations; row scales shorten that.
+    for (rows, columns, reach) in [(96, 96, 2.5), (1024, 64, 3.2), (4096, 32, 3.6)] {
+        let weights = matrix(29, rows, columns);
+        for planes in [6, 7, 8] {
+            let step = 2.0 * reach / 2f64.powi(planes as i32);
+            let fitted = fit(&Gptq::default(), &weights, rows, &Hessian::identity(columns).unwrap(), planes);
+            assert!(fitted.error < step * step / 12.0, "{rows} rows, {planes} planes: {}", fitted.error);
+        }
+    }
+}
+
+#[test]
 fn the_error_is_that_of_the_dequantised_matrix() {
     let (rows, columns) = (33, 41);
     let weights = matrix(2, rows, columns);
@@ -342,7 +356,7 @@ fn predictions_are_near_to_what_is_found() {
         let ratio = plain / fit(&RoundToNearest::default(), &weights, rows, &identity, planes).error;
         assert!((0.8..1.6).contains(&ratio), "{planes} planes: {ratio}");
         let ratio = calibrated / fit(&Gptq::default(), &weights, rows, &hessian, planes).error;
-        assert!((0.4..3.0).contains(&ratio), "{planes} planes, calibrated: {ratio}");
+        assert!((0.4..3.5).contains(&ratio), "{planes} planes, calibrated: {ratio}");
     }
     assert_eq!(predict(&[f32::NAN; 4], 2, 2)[0], 1.0);
     assert_eq!(predict(&[0.0; 4], 2, 2)[1], 0.0);
