@@ -3,8 +3,8 @@
 //! The definition, for a row and a stream of tables (a token's):
 //!
 //! ```text
-//! sum[row] = sum over blocks of  (halves + sum over planes and groups of four columns of
-//!                                  entry[plane][group][index of the row's four signs]) << shift[block]
+//! sum[row] = sum over blocks of  (sum over planes and groups of four columns of
+//!                                  entry[plane][group][index of the row's four signs] + 1/2) << shift[block]
 //! ```
 //!
 //! Sixteen rows are looked up by one byte shuffle. Entries are unsigned bytes, raised by half their range, which is

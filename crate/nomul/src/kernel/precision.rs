@@ -98,17 +98,8 @@ impl Precision {
             Entries::Split => self.bias(plane) << 7,
             _ => self.bias(plane),
         };
-        let lookups = 2 * (vectors * planes) as u32;
-        let raised: u32 = (0..planes).map(|plane| 2 * vectors as u32 * raised(plane)).sum();
-        raised as i16 - self.halves(lookups) as i16
-    }
-
-    /// What so many entries stand for beyond their numbers. An entry of number `n` is what is left of the integers from
-    /// `n 2^d` to `n 2^d + 2^d - 1` without their last `d` bits. Their mean is `n + 1/2 - 2^-(d+1)` units: the last
-    /// term is small, but the same in all rows, so it is taken off as well.
-    fn halves(self, lookups: u32) -> u32 {
-        let d = self.shift();
-        lookups / 2 - ((lookups + (1 << d)) >> (d + 1))
+        // Two entries a vector.
+        (0..planes).map(|plane| vectors as i32 * (2 * raised(plane) as i32 - 1)).sum::<i32>() as i16
     }
 
     /// How far apart the units of blocks may lie, in bits: no sum exceeds 16 bits in a block, nor 32 in all.

@@ -39,14 +39,24 @@ impl Kernel for Finish<'_> {
         let RowScales { stride, patterns } = matrix.row_scales;
         let term = |term: usize| patterns[term * stride..][..*stride].as_chunks::<4>().0;
         let terms = [term(0), term(1), term(2)];
-        let mut out = [0.0; 4];
-        for ((group, sum), y) in sums.as_chunks::<4>().0.iter().enumerate().zip(y.chunks_mut(4)) {
-            let sum = in_units(s, s.load_i32(sum), exponent);
-            let patterns = [&terms[0][group], &terms[1][group], &terms[2][group]];
-            s.store_f32(keep_nonzero(s, sum, shift_add(s, sum, patterns)), &mut out);
-            y.copy_from_slice(&out[..y.len()]);
+        let sums = sums.as_chunks::<4>().0;
+        let (full, rest) = y.as_chunks_mut::<4>();
+        for (group, y) in full.iter_mut().enumerate() {
+            s.store_f32(four_rows(s, &sums[group], exponent, terms, group), y);
+        }
+        if !rest.is_empty() {
+            let (group, mut last) = (full.len(), [0.0; 4]);
+            s.store_f32(four_rows(s, &sums[group], exponent, terms, group), &mut last);
+            rest.copy_from_slice(&last[..rest.len()]);
         }
     }
+}
+
+/// Four rows' sums, scaled.
+#[inline(always)]
+fn four_rows<S: Simd>(s: S, sums: &[i32; 4], exponent: i32, terms: [&[[u16; 4]]; 3], group: usize) -> S::V {
+    let sum = in_units(s, s.load_i32(sums), exponent);
+    keep_nonzero(s, sum, shift_add(s, sum, [&terms[0][group], &terms[1][group], &terms[2][group]]))
 }
 
 /// `sum * 2^-exponent`.

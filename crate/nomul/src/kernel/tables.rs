@@ -5,13 +5,15 @@
 //! ```text
 //! unit of a block of 64 columns:  2^-e, the finest in which every sum of four neighbours' |s[b]| in plane b stays
 //!                                 below 2^(14 - shorter[b])
-//! fine[b][k]     = s[b][k] in units, rounded to nearest even
+//! fine[b][k]     = s[b][k] in units, rounded to nearest even; then made odd for the first of four columns, even for
+//!                  the others, by setting or clearing the last bit
 //! sum[b][j][i]   = sum over c in 0..4 of  (bit c of i set ? +1 : -1) * fine[b][4j + c]
-//! entry[b][j][i] = sum >> (15 - bits), rounded down; it stands for entry + 1/2 (nearly: see `Precision::halves`)
+//! entry[b][j][i] = sum >> (15 - bits), rounded down; it stands for entry + 1/2
 //! ```
 //!
 //! An entry is stored as one unsigned byte, raised by half its range, or as two: seven low bits and the rest. Rounding
-//! down to the middle of a step is as fine as rounding to nearest, and entries of opposite signs stay opposite.
+//! down to the middle of a step is as fine as rounding to nearest. Sums are odd, so that the middle of what a step holds
+//! is the middle of the step: an error that all rows share, however small, would not average out.
 //! Quantising after summing keeps more than quantising activations would (T-MAC does the same). Blocks have units of
 //! their own; their sums are shifted to the finest one when blocks are added, as far as 31 bits reach.
 
@@ -213,17 +215,18 @@ fn largest_sum<S: Simd>(
     }
     let mut lanes = [0; 4];
     s.store_i32(largest, &mut lanes);
-    // Rounding to integers can lengthen a sum of four by two units: less than 2^-11 of it, which this adds.
-    lanes[0] + (1 << 13)
+    // Becoming integers can lengthen a sum of four by six units: less than 2^-10 of it, which this adds.
+    lanes[0] + (1 << 14)
 }
 
-/// Floats as integers in units of 2^-exponent. Adding 1.5 * 2^(23 - exponent) leaves the rounded integer in the low
-/// bits of the sum.
+/// Floats as integers in units of 2^-exponent, the first odd, the others even. Adding 1.5 * 2^(23 - exponent) leaves the
+/// rounded integer in the low bits of the sum.
 #[inline(always)]
 fn to_fine<S: Simd>(s: S, group: &[f32; 4], exponent: i32) -> [i16; 4] {
     let anchor = s.splat32(((23 - exponent + 127) << 23) | 0x40_0000);
+    let whole = s.add_f32(s.load_f32(group), anchor);
     let mut fine = [0; 4];
-    s.store_lower_halves(s.add_f32(s.load_f32(group), anchor), &mut fine);
+    s.store_lower_halves(s.or(s.and(whole, s.load_i32(&[-1, -2, -2, -2])), s.load_i32(&[1, 0, 0, 0])), &mut fine);
     fine
 }
 

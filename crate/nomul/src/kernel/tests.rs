@@ -37,7 +37,7 @@ pub(super) fn textbook(
             });
             let largest = sizes.fold(0.0, f32::max);
             // A little more than the largest sum, for what rounding adds.
-            (13 - (((largest.to_bits() + 0x2000) >> 23) as i32 - 127)).min(50)
+            (13 - (((largest.to_bits() + 0x4000) >> 23) as i32 - 127)).min(50)
         })
         .collect();
     let reach = 19 - (precision.bits() as i32 - 8) - blocks.next_power_of_two().trailing_zeros() as i32;
@@ -47,25 +47,21 @@ pub(super) fn textbook(
     let dropped = 15 - precision.bits() as i32;
     (0..rows)
         .map(|n| {
-            let mut total = 0i64;
+            // Twice the sum, because of the halves.
+            let mut twice = 0i64;
             for (block, &exponent) in units.iter().enumerate() {
-                let lookups: Vec<(usize, usize)> =
-                    groups(block).flat_map(|g| (0..planes).map(move |b| (b, g))).collect();
-                // Half a unit an entry, less half a unit of the integers.
-                let count = lookups.len() as i64;
-                let mut sum = count / 2 - ((count + (1 << dropped)) >> (dropped + 1));
-                for (b, g) in lookups {
-                    let of_four: i32 = (0..4)
+                for (b, g) in groups(block).flat_map(|g| (0..planes).map(move |b| (b, g))) {
+                    let sum: i32 = (0..4)
                         .map(|c| {
                             let fine = (scaled(b, 4 * g + c) as f64 * 2f64.powi(exponent)).round_ties_even() as i32;
+                            let fine = if c == 0 { fine | 1 } else { fine & !1 };
                             if 4 * g + c < columns && signs(b, n, 4 * g + c) { fine } else { -fine }
                         })
                         .sum();
-                    sum += (of_four >> dropped) as i64;
+                    twice += (2 * (sum >> dropped) as i64 + 1) << (highest - exponent);
                 }
-                total += sum << (highest - exponent);
             }
-            let sum = i32::try_from(total).unwrap() as f32 * power(dropped - highest);
+            let sum = i32::try_from(twice / 2).unwrap() as f32 * power(dropped - highest);
             if sum == 0.0 { 0.0 } else { shift(sum, row_scales(n)) }
         })
         .collect()
