@@ -50,7 +50,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let (mut prefills, mut decodes, mut products) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..arguments.rounds {
         let (config, weights) = model.parts();
-        state.truncate(config, 0);
+        state.truncate(0);
         let started = Instant::now();
         for chunk in prompt.chunks(CHUNK) {
             prefill(config, weights, &mut state, chunk)?;

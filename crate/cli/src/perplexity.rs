@@ -6,7 +6,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use nomul::{Model, Result, State, bail, config::ModelConfig, kernel::Precision, weights::Weights};
+use clap::ValueEnum;
+use nomul::{Model, Result, State, bail, cache::CacheKind, config::ModelConfig, kernel::Precision, weights::Weights};
 use nomul_quant::{
     checkpoint::Checkpoint,
     dense::Dense,
@@ -36,15 +37,28 @@ pub struct Arguments {
     /// Use only the first planes
     #[arg(long)]
     planes: Option<usize>,
-    /// Bits of the look-up tables' entries, whatever the planes ask for: 8 to 11
-    #[arg(long, value_parser = clap::value_parser!(u32).range(8..=11))]
+    /// Bits of the look-up tables' entries, whatever the planes ask for: 8 to 12
+    #[arg(long, value_parser = clap::value_parser!(u32).range(8..=12))]
     table_bits: Option<u32>,
+    /// How keys and values are kept
+    #[arg(long, default_value = "auto")]
+    cache: Cache,
     /// Threads; windows are shared out among them
     #[arg(long)]
     threads: Option<usize>,
     /// One JSON object on the last line of standard output
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Cache {
+    /// In planes for a model folder, in floats for a checkpoint
+    Auto,
+    /// In floats
+    Floats,
+    /// In planes
+    Planes,
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -70,7 +84,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         // Each thread has a model of its own: the kernel's scratch is part of it.
         each(&windows, arguments.threads, open, |model, tokens| {
             let (config, weights) = model.parts();
-            score(config, weights, tokens)
+            score(config, weights, arguments.cache, tokens)
         })?
     } else {
         let checkpoint = Checkpoint::open(&folder::checkpoint(&arguments.model)?)?;
@@ -82,7 +96,12 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let windows = windows(tokenizer, file("tokenizer_config.json"))?;
         let dense = Dense::load(&checkpoint)?;
         let config = checkpoint.config();
-        each(&windows, arguments.threads, || Ok(dense.view()), |view, tokens| score(config, view, tokens))?
+        each(
+            &windows,
+            arguments.threads,
+            || Ok(dense.view()),
+            |view, tokens| score(config, view, arguments.cache, tokens),
+        )?
     };
     let result = summarize(&losses)?;
     if arguments.json {
@@ -99,8 +118,13 @@ pub fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-fn score<W: Weights>(config: &ModelConfig, weights: &mut W, tokens: &[u32]) -> Result<Vec<f64>> {
-    window(config, weights, &mut State::new(config, tokens.len())?, tokens)
+fn score<W: Weights>(config: &ModelConfig, weights: &mut W, cache: Cache, tokens: &[u32]) -> Result<Vec<f64>> {
+    let kind = match cache {
+        Cache::Auto => CacheKind::of(config),
+        Cache::Floats => CacheKind::Floats,
+        Cache::Planes => CacheKind::Planes,
+    };
+    window(config, weights, &mut State::with(config, tokens.len(), kind)?, tokens)
 }
 
 /// Scores every window, the threads taking the next one each time; `open` makes what a thread works with.

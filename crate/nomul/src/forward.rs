@@ -4,10 +4,11 @@
 
 use crate::{
     Result, bail,
+    cache::LayerCache,
     config::ModelConfig,
     float::{attend, gate, rms_norm},
     kernel::{Kernel, Simd, on_best},
-    state::{LayerCache, Scratch, State},
+    state::{Scratch, State},
     weights::{Kind, MatrixId, VectorId, Weights},
 };
 
@@ -94,7 +95,10 @@ pub fn block<W: Weights>(
     let middle = config.intermediate_size;
     let head = config.head_dim;
     let matrix = |kind| MatrixId { layer, kind };
-    let Scratch { rope, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, scores } = scratch;
+    let Scratch { rope, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, scores, .. } =
+        scratch;
+    let (keys_by, kernel) = (&scratch.keys, &mut scratch.kernel);
+    let stride = keys;
     let x = &mut x[..tokens * hidden];
     let normed = &mut normed[..tokens * hidden];
     let query = &mut query[..tokens * queries];
@@ -133,13 +137,37 @@ pub fn block<W: Weights>(
     rope.prepare(position..position + tokens);
     rope.rotate(query, queries);
     rope.rotate(key, keys);
-    cache.keys.extend_from_slice(key);
-    cache.values.extend_from_slice(value);
+    if let LayerCache::Planes(_) = cache {
+        keys_by.forward_rows(query);
+        keys_by.forward_rows(key);
+        // The transform multiplies both by a root of its order.
+        let shrink = 1.0 / (keys_by.order() as f32 * libm::sqrtf(head as f32));
+        query.iter_mut().for_each(|x| *x *= shrink);
+    }
+    cache.extend(position, key, value, keys);
 
     // Each query head mixes the values of the past; several query heads share a key and value head.
     let group = config.num_attention_heads / config.num_key_value_heads;
-    let window = config.sliding_window;
-    on_best(Attention { query, mixed, cache, scores, position, window, group, head, stride: keys });
+    for (token, (query, mixed)) in query.chunks_exact(queries).zip(mixed.chunks_exact_mut(queries)).enumerate() {
+        let end = position + token + 1;
+        let start = config.sliding_window.map_or(0, |window| end.saturating_sub(window));
+        let heads = query.chunks_exact(group * head).zip(mixed.chunks_exact_mut(group * head));
+        match cache {
+            LayerCache::Planes(caches) => {
+                for (cache, (queries, mixed)) in caches.iter().zip(heads) {
+                    cache.attend(queries, start..end, scores, mixed, kernel);
+                }
+            }
+            LayerCache::Floats { keys: all_keys, values } => {
+                let (keys, values) = (&all_keys[start * keys..end * keys], &values[start * keys..end * keys]);
+                for (index, (queries, mixed)) in heads.enumerate() {
+                    let (keys, values) = (&keys[index * head..], &values[index * head..]);
+                    let scores = &mut scores[..end - start];
+                    on_best(Attention { queries, mixed, keys, values, scores, head, stride });
+                }
+            }
+        }
+    }
     weights.product(matrix(Kind::Output), mixed, tokens, update);
     x.iter_mut().zip(&*update).for_each(|(x, update)| *x += update);
 
@@ -217,18 +245,16 @@ impl Kernel for Gate<'_> {
     }
 }
 
-/// Each query head of each token over the past.
+/// The query heads that share a key and value head, over the past in floats.
 struct Attention<'a> {
-    query: &'a [f32],
+    queries: &'a [f32],
     mixed: &'a mut [f32],
-    cache: &'a LayerCache,
+    keys: &'a [f32],
+    values: &'a [f32],
     scores: &'a mut [f32],
-    position: usize,
-    window: Option<usize>,
-    /// Query heads that share a key and value head.
-    group: usize,
+    /// Elements of a head.
     head: usize,
-    /// Length of a position's keys.
+    /// From one position's keys to the next.
     stride: usize,
 }
 
@@ -237,18 +263,9 @@ impl Kernel for Attention<'_> {
 
     #[inline(always)]
     fn call<S: Simd>(self, _: S) {
-        let Attention { query, mixed, cache, scores, position, window, group, head, stride } = self;
-        // Positions so far: the last of them belongs to the last row of `query`.
-        let tokens = cache.keys.len() / stride - position;
-        let row = query.len() / tokens;
-        for (token, (query, mixed)) in query.chunks_exact(row).zip(mixed.chunks_exact_mut(row)).enumerate() {
-            let end = position + token + 1;
-            let start = window.map_or(0, |window| end.saturating_sub(window));
-            for (index, (query, mixed)) in query.chunks_exact(head).zip(mixed.chunks_exact_mut(head)).enumerate() {
-                let first = start * stride + index / group * head;
-                let (keys, values) = (&cache.keys[first..end * stride], &cache.values[first..end * stride]);
-                attend(query, keys, values, stride, &mut scores[..end - start], mixed);
-            }
+        let Attention { queries, mixed, keys, values, scores, head, stride } = self;
+        for (query, mixed) in queries.chunks_exact(head).zip(mixed.chunks_exact_mut(head)) {
+            attend(query, keys, values, stride, scores, mixed);
         }
     }
 }

@@ -13,6 +13,7 @@ extern crate std;
 #[doc(hidden)]
 pub use alloc::format;
 
+pub mod cache;
 pub mod config;
 mod error;
 pub mod float;

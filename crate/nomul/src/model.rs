@@ -8,7 +8,7 @@ use crate::{
     Result, bail,
     config::ModelConfig,
     index::{MatrixPlan, first_prefix, names, plans, shards, stored_bytes},
-    kernel::{self, BackEnd, ColumnScales, MAX_PLANES, Planes, Precision, RowScales},
+    kernel::{self, BackEnd, ColumnScales, Columns, MAX_PLANES, Planes, Precision, Scales},
     plane::{self, Layout},
     scale::Scale,
     stream::{Expected, Sink, Stream, zeroed},
@@ -40,7 +40,7 @@ struct Matrix {
     row_codes: Vec<u16>,
     /// The scales in use, for the planes in use.
     column_scales: ColumnScales,
-    row_scales: RowScales,
+    row_scales: Scales,
     planes_in_use: usize,
 }
 
@@ -138,7 +138,7 @@ impl Model {
         for (position, (id, plan)) in MatrixId::all(&config).map(|id| (id, plans[&id].clone())).enumerate() {
             let (rows, columns) = id.kind.shape(&config);
             let layout = Layout::new(rows, columns, plan.planes);
-            // What the shards hold bounds what is taken: in memory an odd last tile is doubled, no more.
+            // What the shards hold bounds what is taken, but for what fills up the last tiles and blocks.
             stored = plane::bytes(rows, columns)
                 .and_then(|bytes| bytes.checked_mul(plan.planes)?.checked_add(stored))
                 .unwrap_or(usize::MAX);
@@ -174,7 +174,7 @@ impl Model {
                 column_codes: vec![Vec::new(); plan.planes - first_prefix(plan.planes) + 1],
                 row_codes: Vec::new(),
                 column_scales: ColumnScales::default(),
-                row_scales: RowScales::default(),
+                row_scales: Scales::default(),
                 planes_in_use: 0,
                 plan,
             });
@@ -360,7 +360,7 @@ impl Sink<Key> for PlaneWeights {
             Key::Rows { matrix } => {
                 let codes = self.codes(|position| format!("row {position}"))?;
                 let matrix = &mut self.matrices[matrix];
-                matrix.row_scales = RowScales::new(matrix.rows, |row| Scale(codes[row]));
+                matrix.row_scales = Scales::new(matrix.rows, |row| Scale(codes[row]));
                 matrix.row_codes = codes;
             }
             Key::Vector { vector } => {
@@ -423,8 +423,9 @@ impl Weights for PlaneWeights {
             columns: matrix.columns,
             stored: matrix.plan.planes,
             signs: matrix.signs(&self.arena),
-            column_scales: &matrix.column_scales,
-            row_scales: &matrix.row_scales,
+            pair_stride: matrix.layout.pair_bytes(),
+            columns_by: Columns::Each(&matrix.column_scales),
+            rows_by: Some(matrix.row_scales.from(0)),
             precision: self.precision.unwrap_or(Precision::for_planes(matrix.planes_in_use)),
         };
         kernel::product(self.back_end, seen, x, tokens, y, &mut self.scratch);

@@ -20,8 +20,10 @@ pub const TILE_ROWS: usize = 16;
 /// Columns that one vector of a tile covers.
 pub const VECTOR_COLUMNS: usize = 8;
 
-/// Vectors of a block: the columns that share the unit of their integers, see [`crate::kernel`].
+/// Vectors of a block.
 pub const BLOCK_VECTORS: usize = 8;
+/// Columns of a block: they share the unit of their integers, see [`crate::kernel`].
+pub const BLOCK_COLUMNS: usize = BLOCK_VECTORS * VECTOR_COLUMNS;
 
 /// The row within its tile that a byte lane serves.
 pub const fn lane_row(lane: usize) -> usize {
@@ -48,7 +50,7 @@ pub const fn bytes(rows: usize, columns: usize) -> Option<usize> {
 }
 
 /// The planes of one matrix in memory: `(pair of tiles, block of columns, plane, vector of the block, tile of the pair)`,
-/// 16 bytes each. An odd last tile has an empty one beside it.
+/// 16 bytes each, filled up to whole pairs and blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     pairs: usize,
@@ -65,27 +67,26 @@ impl Layout {
 
     /// Bytes of all planes; `None` where that exceeds the address space.
     pub const fn bytes(self) -> Option<usize> {
-        match self.pairs.checked_mul(self.vectors) {
-            Some(n) => match n.checked_mul(2 * TILE_ROWS) {
-                Some(n) => n.checked_mul(self.planes),
-                None => None,
-            },
+        match self.pairs.checked_mul(self.vectors.div_ceil(BLOCK_VECTORS)) {
+            Some(blocks) => blocks.checked_mul(self.block_bytes()),
             None => None,
         }
     }
 
+    /// Bytes of a block of columns of a pair of tiles.
+    pub const fn block_bytes(self) -> usize {
+        self.planes * BLOCK_VECTORS * 2 * TILE_ROWS
+    }
+
     /// Bytes of a pair of tiles.
-    pub(crate) const fn pair_bytes(self) -> usize {
-        self.vectors * self.planes * 2 * TILE_ROWS
+    pub const fn pair_bytes(self) -> usize {
+        self.vectors.div_ceil(BLOCK_VECTORS) * self.block_bytes()
     }
 
     /// Where a vector of a tile of a plane begins.
     const fn start(self, plane: usize, tile: usize, vector: usize) -> usize {
-        let first = vector / BLOCK_VECTORS * BLOCK_VECTORS;
-        let left = self.vectors - first;
-        let count = if left < BLOCK_VECTORS { left } else { BLOCK_VECTORS };
-        let before = first * self.planes + plane * count + (vector - first);
-        tile / 2 * self.pair_bytes() + (2 * before + tile % 2) * TILE_ROWS
+        let of_block = (vector / BLOCK_VECTORS * self.planes + plane) * BLOCK_VECTORS + vector % BLOCK_VECTORS;
+        tile / 2 * self.pair_bytes() + (2 * of_block + tile % 2) * TILE_ROWS
     }
 
     /// Puts a piece of a plane, which begins at byte `offset` of its file form, into the memory of the matrix.
@@ -99,10 +100,16 @@ impl Layout {
         }
     }
 
-    /// Reads one sign.
-    pub fn is_positive(self, memory: &[u8], plane: usize, row: usize, column: usize) -> bool {
+    /// Byte and bit of a weight in the memory of the matrix.
+    pub const fn place_of(self, plane: usize, row: usize, column: usize) -> (usize, usize) {
         let start = self.start(plane, row / TILE_ROWS, column / VECTOR_COLUMNS);
-        memory[start + row_lane(row % TILE_ROWS)] >> (column % VECTOR_COLUMNS) & 1 == 1
+        (start + row_lane(row % TILE_ROWS), column % VECTOR_COLUMNS)
+    }
+
+    /// Reads one sign.
+    pub const fn is_positive(self, memory: &[u8], plane: usize, row: usize, column: usize) -> bool {
+        let (byte, bit) = self.place_of(plane, row, column);
+        memory[byte] >> bit & 1 == 1
     }
 }
 

@@ -2,22 +2,15 @@
 
 use alloc::{vec, vec::Vec};
 
-use crate::{Error, Result, bail, config::ModelConfig, error::Code, float::Rope, forward::CHUNK, hadamard::Hadamard};
-
-/// Keys and values of one block: `(position, key_value_size)` each, a row for each position so far.
-#[derive(Default)]
-pub struct LayerCache {
-    pub(crate) keys: Vec<f32>,
-    pub(crate) values: Vec<f32>,
-}
-
-impl LayerCache {
-    /// Forgets everything from `position` on.
-    pub fn truncate(&mut self, config: &ModelConfig, position: usize) {
-        self.keys.truncate(position * config.key_value_size());
-        self.values.truncate(position * config.key_value_size());
-    }
-}
+use crate::{
+    Result, bail,
+    cache::{CacheKind, LayerCache, rotation},
+    config::ModelConfig,
+    float::Rope,
+    forward::CHUNK,
+    hadamard::Hadamard,
+    kernel,
+};
 
 /// The transforms that the forward pass applies, see [`crate::config::Rotations`].
 pub struct Transforms {
@@ -63,8 +56,11 @@ pub struct Scratch {
     pub(crate) up: Vec<f32>,
     /// What a block adds to the residual: `(tokens, hidden_size)`.
     pub(crate) update: Vec<f32>,
-    /// One head's scores over the context.
+    /// Scores over the context of the heads that share a key and value head.
     pub(crate) scores: Vec<f32>,
+    /// The transform of keys and queries where keys are kept in planes.
+    pub(crate) keys: Hadamard,
+    pub(crate) kernel: kernel::Scratch,
 }
 
 impl Scratch {
@@ -83,7 +79,9 @@ impl Scratch {
             gate: room(config.intermediate_size),
             up: room(config.intermediate_size),
             update: room(config.hidden_size),
-            scores: vec![0.0; context],
+            scores: vec![0.0; config.num_attention_heads / config.num_key_value_heads * context],
+            keys: rotation(config.head_dim),
+            kernel: kernel::Scratch::default(),
         }
     }
 }
@@ -106,29 +104,22 @@ pub struct State {
 }
 
 impl State {
-    /// An empty conversation of at most `context` tokens. Takes all its memory now:
-    /// `8 * context * key_value_size * layers` bytes for keys and values, little else.
+    /// An empty conversation of at most `context` tokens. Takes all its memory now: for each layer and each element of a
+    /// token's keys and values some 7 bits where the model is in planes, 32 where it is a checkpoint; little else.
     pub fn new(config: &ModelConfig, context: usize) -> Result<State> {
+        State::with(config, context, CacheKind::of(config))
+    }
+
+    /// Like [`State::new`], with keys and values kept as one likes.
+    pub fn with(config: &ModelConfig, context: usize, kind: CacheKind) -> Result<State> {
         if context == 0 || context > config.max_position_embeddings {
             bail!(Input, "context of {context} tokens: the model takes 1 to {}", config.max_position_embeddings);
         }
-        let floats = context * config.key_value_size();
-        let mut layers = Vec::new();
-        for _ in 0..config.num_hidden_layers {
-            let mut layer = LayerCache::default();
-            for part in [&mut layer.keys, &mut layer.values] {
-                part.try_reserve_exact(floats).map_err(|_| {
-                    let total = 8 * floats as u64 * config.num_hidden_layers as u64;
-                    let line = alloc::format!("no memory for a context of {context} tokens ({total} bytes)");
-                    Error::new(Code::Capacity, line)
-                })?;
-            }
-            layers.push(layer);
-        }
+        let layers = (0..config.num_hidden_layers).map(|_| LayerCache::new(config, context, kind));
         Ok(State {
             position: 0,
             context,
-            layers,
+            layers: layers.collect::<Result<_>>()?,
             scratch: Scratch::new(config, CHUNK.min(context), context),
             logits: vec![0.0; config.vocab_size],
         })
@@ -145,10 +136,7 @@ impl State {
     }
 
     /// Forgets everything from `position` on, so that another text can follow a shared beginning.
-    pub fn truncate(&mut self, config: &ModelConfig, position: usize) {
-        if position < self.position {
-            self.position = position;
-            self.layers.iter_mut().for_each(|layer| layer.truncate(config, position));
-        }
+    pub fn truncate(&mut self, position: usize) {
+        self.position = self.position.min(position);
     }
 }

@@ -261,9 +261,12 @@ fn hex(bytes: &[u8]) -> String {
 /// A zeroed buffer, or an error that says how much memory was asked for.
 pub fn zeroed(bytes: usize, what: &str) -> Result<Vec<u8>> {
     let mut buffer = Vec::new();
-    if buffer.try_reserve_exact(bytes).is_err() {
-        return Err(Error::new(Code::Capacity, format!("no memory for {what} ({bytes} bytes)")));
-    }
+    buffer.try_reserve_exact(bytes).map_err(|_| no_memory(bytes, what))?;
     buffer.resize(bytes, 0);
     Ok(buffer)
+}
+
+/// The error of memory that cannot be had.
+pub fn no_memory(bytes: usize, what: &str) -> Error {
+    Error::new(Code::Capacity, format!("no memory for {what} ({bytes} bytes)"))
 }

@@ -2,9 +2,10 @@
 
 use nomul::{
     Result,
+    cache::LayerCache,
     config::ModelConfig,
     forward,
-    state::{LayerCache, Scratch},
+    state::Scratch,
     weights::{Kind, MatrixId, VectorId, Weights},
 };
 use rayon::prelude::*;

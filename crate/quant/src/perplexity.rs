@@ -14,7 +14,7 @@ pub fn window<W: Weights>(
     state: &mut State,
     tokens: &[u32],
 ) -> Result<Vec<f64>> {
-    state.truncate(config, 0);
+    state.truncate(0);
     let mut logits = vec![0.0; CHUNK * config.vocab_size];
     let mut losses = Vec::with_capacity(tokens.len());
     for (chunk, position) in tokens.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
@@ -26,7 +26,7 @@ pub fn window<W: Weights>(
     }
     // The last token has nothing after it.
     losses.pop();
-    state.truncate(config, 0);
+    state.truncate(0);
     Ok(losses)
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nomul::{
     Model, State,
+    cache::CacheKind,
     forward::{CHUNK, decode, score},
     weights::Weights,
 };
@@ -52,7 +53,8 @@ fn golden(name: &str) -> Golden {
 
 /// The difference of logits, relative to their size, over all positions.
 fn distance(golden: &Golden, config: &nomul::ModelConfig, weights: &mut impl Weights) -> f32 {
-    let mut state = State::new(config, golden.tokens.len()).unwrap();
+    // Keys and values in floats: how many planes they have is no question of the weights.
+    let mut state = State::with(config, golden.tokens.len(), CacheKind::Floats).unwrap();
     let mut logits = vec![0.0; golden.tokens.len() * config.vocab_size];
     for (tokens, logits) in golden.tokens.chunks(CHUNK).zip(logits.chunks_mut(CHUNK * config.vocab_size)) {
         score(config, weights, &mut state, tokens, logits).unwrap();

@@ -326,7 +326,7 @@ impl Session {
             // Other planes give other keys and values; an answer must not depend on what was asked before.
             shared = 0;
         }
-        self.state.truncate(config, shared);
+        self.state.truncate(shared);
         self.cached.truncate(shared);
         Ok(shared)
     }

@@ -20,7 +20,7 @@ use super::{
     simd::{Kernel, Lanes, One, Simd, run},
     tables::Tables,
 };
-use crate::plane::{BLOCK_VECTORS, Layout, TILE_ROWS, VECTOR_COLUMNS};
+use crate::plane::{BLOCK_COLUMNS, BLOCK_VECTORS, Layout, TILE_ROWS};
 
 /// Rows of a pair of tiles.
 const PAIR_ROWS: usize = 2 * TILE_ROWS;
@@ -54,7 +54,8 @@ impl Kernel for Sum<'_> {
         let stride = padded_rows(matrix.rows);
         let shape = Shape::new(matrix);
         let layout = Layout::new(matrix.rows, matrix.columns, matrix.stored);
-        for (pair, signs) in matrix.signs.chunks_exact(layout.pair_bytes()).enumerate() {
+        for pair in 0..stride / PAIR_ROWS {
+            let signs = &matrix.signs[pair * matrix.pair_stride..][..layout.pair_bytes()];
             // All tokens while the signs are in the first-level cache.
             let mut token = 0;
             for tables in groups {
@@ -79,24 +80,32 @@ impl Kernel for Sum<'_> {
 /// What is the same for all rows.
 #[derive(Clone, Copy)]
 struct Shape {
-    vectors: usize,
+    blocks: usize,
     planes: usize,
     stored: usize,
     kinds: [Entries; MAX_PLANES],
-    /// What is to be taken off the sums of a shorter last block and of a full one.
-    excess: [i16; 2],
+    /// Vectors of a step, after which 16-bit sums are added to 32-bit ones.
+    step: usize,
+    /// What is to be taken off the sums of the steps of each block but the last, and of the last.
+    excess: [[i16; 2]; 2],
 }
 
 impl Shape {
     fn new(matrix: &Planes) -> Shape {
-        let vectors = matrix.columns.div_ceil(VECTOR_COLUMNS);
-        let (planes, precision) = (matrix.column_scales.planes(), matrix.precision);
+        let (planes, precision) = (matrix.columns_by.planes(), matrix.precision);
+        let blocks = matrix.columns.div_ceil(BLOCK_COLUMNS);
+        let step = precision.step();
+        let last = matrix.columns - (blocks - 1) * BLOCK_COLUMNS;
         Shape {
-            vectors,
+            blocks,
             planes,
             stored: matrix.stored,
             kinds: core::array::from_fn(|plane| precision.entries(plane)),
-            excess: [vectors % BLOCK_VECTORS, BLOCK_VECTORS].map(|count| precision.excess(planes, count)),
+            step,
+            excess: [BLOCK_COLUMNS, last].map(|columns| {
+                let groups = |step_number| columns.div_ceil(4).saturating_sub(2 * step * step_number).min(2 * step);
+                [0, 1].map(|step_number| precision.excess(planes, groups(step_number)))
+            }),
         }
     }
 }
@@ -111,46 +120,48 @@ fn sum_tiles<S: Simd, L: Lanes<S>, const STREAMS: usize>(
     pair: usize,
     out: &mut [i32],
 ) {
-    let Shape { vectors, planes, stored, kinds, excess } = shape;
+    let Shape { blocks, planes, stored, kinds, step, excess } = shape;
     let zero = s.splat32(0);
     // Of each tile [even rows 0..4, even rows 4..8, odd ...]: its rows 0..16 in order.
     let mut totals = [[[zero; 4]; 2]; STREAMS];
-    let mut entries = tables.entries.as_chunks::<STREAMS>().0;
-    let mut signs = signs.as_chunks::<PAIR_ROWS>().0;
+    let of_block = tables.entries.len() / tables.shifts.len();
+    let entries = tables.entries.as_chunks::<STREAMS>().0;
+    let signs = signs.as_chunks::<PAIR_ROWS>().0;
     for (block, shifts) in tables.shifts.as_chunks::<STREAMS>().0.iter().enumerate() {
-        let count = BLOCK_VECTORS.min(vectors - block * BLOCK_VECTORS);
-        let walk = Plane { s, lanes };
-        let mut sums: Sums<L::W, STREAMS> = walk.zero();
-        for plane in 0..planes {
-            let (these, others) = signs.split_at(count);
-            signs = others;
-            s.prefetch(these, AHEAD);
-            let kind = kinds[plane];
-            let (of_plane, others) = entries.split_at(if kind == Entries::Split { 4 * count } else { 2 * count });
-            entries = others;
-            // Sums of their own for each plane: compilers of WebAssembly keep what lives on around a loop in memory.
-            let of_plane = match kind {
-                Entries::Split => walk.split(these, of_plane.as_chunks().0),
-                Entries::Single => walk.single(these, of_plane.as_chunks().0),
-                Entries::Pairs => walk.pairs(these, of_plane.as_chunks().0),
-                Entries::Fours => walk.fours(these, of_plane.as_chunks().0),
-            };
-            for stream in 0..STREAMS {
-                sums.whole[stream] = lanes.add16(s, sums.whole[stream], of_plane.whole[stream]);
-                sums.odd[stream] = lanes.add16(s, sums.odd[stream], of_plane.odd[stream]);
+        for number in 0..BLOCK_VECTORS / step {
+            let walk = Plane { s, lanes };
+            let mut sums: Sums<L::W, STREAMS> = walk.zero();
+            let mut entries = &entries[block * of_block..][..of_block];
+            for (plane, kind) in kinds[..planes].iter().enumerate() {
+                let these = &signs[(block * stored + plane) * BLOCK_VECTORS + number * step..][..step];
+                s.prefetch(these, AHEAD);
+                let tables = if *kind == Entries::Split { 4 } else { 2 };
+                let (of_plane, others) = entries.split_at(tables * BLOCK_VECTORS);
+                entries = others;
+                let of_plane = &of_plane[tables * number * step..][..tables * step];
+                // Sums of their own for each plane: compilers of WebAssembly keep what lives on around a loop in memory.
+                let of_plane = match kind {
+                    Entries::Split => walk.split(these, of_plane.as_chunks().0),
+                    Entries::Single => walk.single(these, of_plane.as_chunks().0),
+                    Entries::Pairs => walk.pairs(these, of_plane.as_chunks().0),
+                    Entries::Fours => walk.fours(these, of_plane.as_chunks().0),
+                };
+                for stream in 0..STREAMS {
+                    sums.whole[stream] = lanes.add16(s, sums.whole[stream], of_plane.whole[stream]);
+                    sums.odd[stream] = lanes.add16(s, sums.odd[stream], of_plane.odd[stream]);
+                }
             }
-        }
-        signs = &signs[(stored - planes) * count..];
-        let excess = s.splat16(excess[usize::from(count == BLOCK_VECTORS)]);
-        for stream in 0..STREAMS {
-            let odd = sums.odd[stream];
-            let even = lanes.sub16(s, sums.whole[stream], lanes.shl16::<8>(s, odd));
-            for tile in 0..L::TILES.len() {
-                let (even, odd) = (lanes.tile(s, even, tile), lanes.tile(s, odd, tile));
-                let (even, odd) = (s.sub16(even, excess), s.sub16(odd, excess));
-                let parts = [s.extend_low(even), s.extend_high(even), s.extend_low(odd), s.extend_high(odd)];
-                for (total, part) in totals[stream][tile].iter_mut().zip(parts) {
-                    *total = s.add32(*total, s.shl32(part, shifts[stream]));
+            let excess = s.splat16(excess[usize::from(block + 1 == blocks)][number]);
+            for stream in 0..STREAMS {
+                let odd = sums.odd[stream];
+                let even = lanes.sub16(s, sums.whole[stream], lanes.shl16::<8>(s, odd));
+                for tile in 0..L::TILES.len() {
+                    let (even, odd) = (lanes.tile(s, even, tile), lanes.tile(s, odd, tile));
+                    let (even, odd) = (s.sub16(even, excess), s.sub16(odd, excess));
+                    let parts = [s.extend_low(even), s.extend_high(even), s.extend_low(odd), s.extend_high(odd)];
+                    for (total, part) in totals[stream][tile].iter_mut().zip(parts) {
+                        *total = s.add32(*total, s.shl32(part, shifts[stream]));
+                    }
                 }
             }
         }
@@ -197,7 +208,7 @@ impl<S: Simd, L: Lanes<S>, const STREAMS: usize> Plane<S, L, STREAMS> {
     fn split(self, signs: &[Signs], tables: &[[Table<STREAMS>; 4]]) -> Sums<L::W, STREAMS> {
         let Plane { s, lanes } = self;
         let mut sums = self.zero();
-        // At most four bits an entry and sixteen entries: a byte holds the sum of a block.
+        // At most four bits an entry and sixteen entries, or five and eight: a byte holds the sum of a step.
         let mut high = sums.odd;
         for (signs, [low_a, high_a, low_b, high_b]) in signs.iter().zip(tables) {
             let index = self.nibbles(signs);

@@ -22,83 +22,21 @@
 pub mod lookup;
 mod precision;
 pub mod rows;
+mod scales;
 mod simd;
 pub mod tables;
 
 pub use precision::Precision;
+pub use scales::{ColumnScales, Columns, Patterns, Scales};
 pub use simd::{BACK_ENDS, BackEnd, best};
 pub(crate) use simd::{Kernel, Simd, on_best};
 
-use crate::scale::Scale;
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 /// The most planes a matrix can have: the 16-bit sums of a block's look-ups hold exactly as much.
 pub const MAX_PLANES: usize = 8;
 /// Tokens that share one reading of the weights: their tables have to stay in a second-level cache.
 const TOKENS_AT_ONCE: usize = 16;
-
-/// The column scales of a matrix in the form that [`tables`] adds to floats: `[term][plane][column]`, columns padded
-/// to whole vectors with zero scales.
-#[derive(Clone, Debug, Default)]
-pub struct ColumnScales {
-    planes: usize,
-    stride: usize,
-    patterns: Vec<u16>,
-}
-
-impl ColumnScales {
-    /// From scales `(plane, column)`.
-    pub fn new(planes: usize, columns: usize, scales: impl Fn(usize, usize) -> Scale) -> Self {
-        let stride = columns.div_ceil(crate::plane::VECTOR_COLUMNS) * crate::plane::VECTOR_COLUMNS;
-        let mut patterns = vec![0; 3 * planes * stride];
-        for plane in 0..planes {
-            for column in 0..stride {
-                let scale = if column < columns { scales(plane, column) } else { Scale::ZERO };
-                for (term, pattern) in scale.patterns().into_iter().enumerate() {
-                    patterns[(term * planes + plane) * stride + column] = pattern;
-                }
-            }
-        }
-        ColumnScales { planes, stride, patterns }
-    }
-
-    /// Planes.
-    pub fn planes(&self) -> usize {
-        self.planes
-    }
-
-    /// Columns, padded to whole vectors.
-    pub fn stride(&self) -> usize {
-        self.stride
-    }
-
-    /// One term of one plane's scales.
-    fn term(&self, term: usize, plane: usize) -> &[u16] {
-        &self.patterns[(term * self.planes + plane) * self.stride..][..self.stride]
-    }
-}
-
-/// The row scales of a matrix: `[term][row]`, rows padded to whole tiles with zero scales.
-#[derive(Clone, Debug, Default)]
-pub struct RowScales {
-    stride: usize,
-    patterns: Vec<u16>,
-}
-
-impl RowScales {
-    /// From one scale a row.
-    pub fn new(rows: usize, scales: impl Fn(usize) -> Scale) -> Self {
-        let stride = rows.div_ceil(crate::plane::TILE_ROWS) * crate::plane::TILE_ROWS;
-        let mut patterns = vec![0; 3 * stride];
-        for row in 0..stride {
-            let scale = if row < rows { scales(row) } else { Scale::ZERO };
-            for (term, pattern) in scale.patterns().into_iter().enumerate() {
-                patterns[term * stride + row] = pattern;
-            }
-        }
-        RowScales { stride, patterns }
-    }
-}
 
 /// A matrix as the kernel sees it.
 #[derive(Clone, Copy)]
@@ -111,10 +49,12 @@ pub struct Planes<'a> {
     pub stored: usize,
     /// The stored planes, laid out as [`crate::plane::Layout`] says.
     pub signs: &'a [u8],
+    /// Bytes from one pair of tiles to the next: at least those of a pair.
+    pub pair_stride: usize,
     /// Scales of columns, for the planes in use: the first of the stored ones.
-    pub column_scales: &'a ColumnScales,
-    /// Scales of rows.
-    pub row_scales: &'a RowScales,
+    pub columns_by: Columns<'a>,
+    /// Scales of rows, `None` for ones.
+    pub rows_by: Option<&'a [Patterns]>,
     /// How finely the tables are kept.
     pub precision: Precision,
 }
@@ -136,8 +76,11 @@ pub fn product(back_end: BackEnd, matrix: Planes, x: &[f32], tokens: usize, y: &
     assert_eq!(x.len(), tokens * columns, "activations");
     assert_eq!(y.len(), tokens * rows, "outputs");
     let layout = crate::plane::Layout::new(rows, columns, matrix.stored);
-    assert!(matrix.column_scales.planes() <= matrix.stored, "scales of more planes than there are");
-    assert_eq!(Some(matrix.signs.len()), layout.bytes(), "signs");
+    assert!(matrix.columns_by.planes() <= matrix.stored.min(MAX_PLANES), "planes");
+    let pairs = rows.div_ceil(2 * crate::plane::TILE_ROWS);
+    let last = pairs.saturating_sub(1) * matrix.pair_stride;
+    assert!(matrix.pair_stride >= layout.pair_bytes(), "pairs of tiles overlap");
+    assert!(matrix.signs.len() >= last + layout.pair_bytes(), "signs");
     let parts = x.chunks(TOKENS_AT_ONCE * columns).zip(y.chunks_mut(TOKENS_AT_ONCE * rows));
     for (x, y) in parts {
         let groups = tables::build(back_end, &matrix, x, &mut scratch.scaled, &mut scratch.tables);

@@ -10,8 +10,11 @@
 //! | 9 | split | single | pairs | fours | fours |
 //! | 10 | split | split | single | pairs | fours |
 //! | 11 | split | split | split | single | pairs, then fours |
+//! | 12 | split | split | split | split | single, pairs, then fours |
 //!
 //! A bit costs about a tenth of the time and divides the noise of the entries by four.
+
+use crate::plane::BLOCK_VECTORS;
 
 /// Bits of the entries of the first plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +39,12 @@ pub(super) enum Entries {
 impl Precision {
     /// The coarsest: 8 bits.
     pub const LEAST: Precision = Precision { extra: 0 };
-    /// The finest: 11 bits.
-    pub const MOST: Precision = Precision { extra: 3 };
+    /// The finest: 12 bits.
+    pub const MOST: Precision = Precision { extra: 4 };
 
-    /// Of so many bits: 8 to 11.
+    /// Of so many bits: 8 to 12.
     pub fn new(bits: u32) -> Option<Precision> {
-        (8..=11).contains(&bits).then(|| Precision { extra: bits - 8 })
+        (8..=12).contains(&bits).then(|| Precision { extra: bits - 8 })
     }
 
     /// Bits of the entries of the first plane.
@@ -51,7 +54,7 @@ impl Precision {
 
     /// The noise of the entries has to lie well under the noise of the planes, which each further plane quarters.
     pub fn for_planes(planes: usize) -> Precision {
-        Precision { extra: if planes <= 6 { 2 } else { 3 } }
+        Precision { extra: if planes <= 6 { 2 } else { 4 } }
     }
 
     pub(super) fn entries(self, plane: usize) -> Entries {
@@ -76,9 +79,9 @@ impl Precision {
         (plane as u32).min(most)
     }
 
-    /// How far the sums of four activations, 15 bits with their sign, are shifted to become entries.
+    /// How far the sums of four activations, 16 bits with their sign, are shifted to become entries.
     pub(super) fn shift(self) -> u32 {
-        7 - self.extra
+        8 - self.extra
     }
 
     /// What a plane's entries (of split ones the high parts) are raised by to be unsigned: half their range.
@@ -91,18 +94,23 @@ impl Precision {
         }
     }
 
-    /// By how much the sums of a block of `vectors` vectors of `planes` planes are too large: what entries were raised
-    /// by, less the half unit that each stands for beyond its number, see [`super::tables`].
-    pub(super) fn excess(self, planes: usize, vectors: usize) -> i16 {
+    /// Vectors whose entries are added in 16 bits: a block's, or half of them where entries have twelve bits.
+    pub(super) fn step(self) -> usize {
+        if self.extra <= 3 { BLOCK_VECTORS } else { BLOCK_VECTORS / 2 }
+    }
+
+    /// By how much the sums of a step of `planes` planes are too large: what entries were raised by, less the half
+    /// unit that each of a group of columns (not of those that only fill up the block) stands for beyond its number.
+    pub(super) fn excess(self, planes: usize, groups: usize) -> i16 {
         let raised = |plane| match self.entries(plane) {
             Entries::Split => self.bias(plane) << 7,
             _ => self.bias(plane),
         };
-        // Two entries a vector.
-        (0..planes).map(|plane| vectors as i32 * (2 * raised(plane) as i32 - 1)).sum::<i32>() as i16
+        let raised: usize = (0..planes).map(|plane| 2 * self.step() * raised(plane) as usize).sum();
+        (raised - planes * groups / 2) as i16
     }
 
-    /// How far apart the units of blocks may lie, in bits: no sum exceeds 16 bits in a block, nor 32 in all.
+    /// How far apart the units of blocks may lie, in bits: no sum exceeds `13 + extra` bits in a block, nor 32 in all.
     pub(super) fn reach(self, blocks: usize) -> i32 {
         31 - (12 + self.extra as i32) - blocks.next_power_of_two().trailing_zeros() as i32
     }

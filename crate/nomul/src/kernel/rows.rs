@@ -9,7 +9,7 @@
 
 use super::lookup::padded_rows;
 use super::{
-    BackEnd, Planes, RowScales,
+    BackEnd, Patterns, Planes,
     simd::{Kernel, Simd, run},
     tables::{Tables, shift_add},
 };
@@ -36,27 +36,37 @@ impl Kernel for Finish<'_> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let Finish { matrix, sums, exponent, y } = self;
-        let RowScales { stride, patterns } = matrix.row_scales;
-        let term = |term: usize| patterns[term * stride..][..*stride].as_chunks::<4>().0;
-        let terms = [term(0), term(1), term(2)];
         let sums = sums.as_chunks::<4>().0;
         let (full, rest) = y.as_chunks_mut::<4>();
-        for (group, y) in full.iter_mut().enumerate() {
-            s.store_f32(four_rows(s, &sums[group], exponent, terms, group), y);
+        match matrix.rows_by {
+            Some(scales) => {
+                for ((y, sums), scales) in full.iter_mut().zip(sums).zip(scales) {
+                    s.store_f32(scaled(s, in_units(s, s.load_i32(sums), exponent), scales), y);
+                }
+            }
+            None => {
+                for (y, sums) in full.iter_mut().zip(sums) {
+                    s.store_f32(in_units(s, s.load_i32(sums), exponent), y);
+                }
+            }
         }
         if !rest.is_empty() {
             let (group, mut last) = (full.len(), [0.0; 4]);
-            s.store_f32(four_rows(s, &sums[group], exponent, terms, group), &mut last);
+            let sum = in_units(s, s.load_i32(&sums[group]), exponent);
+            let sum = match matrix.rows_by {
+                Some(scales) => scaled(s, sum, &scales[group]),
+                None => sum,
+            };
+            s.store_f32(sum, &mut last);
             rest.copy_from_slice(&last[..rest.len()]);
         }
     }
 }
 
-/// Four rows' sums, scaled.
+/// Four rows times their scales.
 #[inline(always)]
-fn four_rows<S: Simd>(s: S, sums: &[i32; 4], exponent: i32, terms: [&[[u16; 4]]; 3], group: usize) -> S::V {
-    let sum = in_units(s, s.load_i32(sums), exponent);
-    keep_nonzero(s, sum, shift_add(s, sum, [&terms[0][group], &terms[1][group], &terms[2][group]]))
+fn scaled<S: Simd>(s: S, sums: S::V, scales: &Patterns) -> S::V {
+    keep_nonzero(s, sums, shift_add(s, sums, scales))
 }
 
 /// `sum * 2^-exponent`.

@@ -4,11 +4,11 @@
 //!
 //! ```text
 //! unit of a block of 64 columns:  2^-e, the finest in which every sum of four neighbours' |s[b]| in plane b stays
-//!                                 below 2^(14 - shorter[b])
+//!                                 below 2^(15 - shorter[b])
 //! fine[b][k]     = s[b][k] in units, rounded to nearest even; then made odd for the first of four columns, even for
 //!                  the others, by setting or clearing the last bit
 //! sum[b][j][i]   = sum over c in 0..4 of  (bit c of i set ? +1 : -1) * fine[b][4j + c]
-//! entry[b][j][i] = sum >> (15 - bits), rounded down; it stands for entry + 1/2
+//! entry[b][j][i] = sum >> (16 - bits), rounded down; it stands for entry + 1/2
 //! ```
 //!
 //! An entry is stored as one unsigned byte, raised by half its range, or as two: seven low bits and the rest. Rounding
@@ -20,11 +20,12 @@
 use alloc::vec::Vec;
 
 use super::{
-    BackEnd, Planes,
+    BackEnd, MAX_PLANES, Planes,
     precision::{Entries, Precision},
+    scales::Patterns,
     simd::{Kernel, Simd, run},
 };
-use crate::plane::{BLOCK_VECTORS, VECTOR_COLUMNS};
+use crate::plane::{BLOCK_COLUMNS, BLOCK_VECTORS};
 
 /// The finest unit is 2^-50: activations below are noise, and exponents stay in range when rows are scaled.
 const FINEST: i32 = 50;
@@ -55,16 +56,15 @@ pub(super) fn build<'a>(
     scaled: &mut Vec<f32>,
     groups: &'a mut Vec<Tables>,
 ) -> &'a [Tables] {
-    let (planes, stride) = (matrix.column_scales.planes(), matrix.column_scales.stride());
-    let vectors = stride / VECTOR_COLUMNS;
-    let blocks = vectors.div_ceil(BLOCK_VECTORS);
-    let per_half = planes + matrix.precision.split(planes);
-    scaled.resize((planes + 1) * stride, 0.0);
+    let planes = matrix.columns_by.planes();
+    let blocks = matrix.columns.div_ceil(BLOCK_COLUMNS);
+    let of_block = 2 * BLOCK_VECTORS * (planes + matrix.precision.split(planes));
+    scaled.resize((matrix.columns_by.kept() + 1) * blocks * BLOCK_COLUMNS, 0.0);
     let (mut used, mut rest) = (0, x);
     while !rest.is_empty() {
-        // Full groups, then single tokens: the look-up is compiled for these.
+        // The look-up is compiled for one, two and four at once.
         let left = rest.len() / matrix.columns;
-        let streams = if left >= back_end.streams() { back_end.streams() } else { 1 };
+        let streams = [4, 2].into_iter().find(|&n| n <= left.min(back_end.streams())).unwrap_or(1);
         let (x, others) = rest.split_at(streams * matrix.columns);
         rest = others;
         if groups.len() == used {
@@ -73,7 +73,7 @@ pub(super) fn build<'a>(
         let tables = &mut groups[used];
         used += 1;
         tables.streams = streams;
-        tables.entries.resize(vectors * 2 * per_half * streams, [0; 16]);
+        tables.entries.resize(blocks * of_block * streams, [0; 16]);
         tables.shifts.resize(blocks * streams, 0);
         tables.exponents.resize(streams, 0);
         for (token, x) in x.chunks_exact(matrix.columns).enumerate() {
@@ -97,25 +97,23 @@ impl Kernel for Build<'_> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let Build { matrix, x, token, scaled, tables } = self;
-        let (planes, stride) = (matrix.column_scales.planes(), matrix.column_scales.stride());
-        let vectors = stride / VECTOR_COLUMNS;
-        let precision = matrix.precision;
-        let streams = tables.streams;
+        let (planes, precision, streams) = (matrix.columns_by.planes(), matrix.precision, tables.streams);
+        let stride = matrix.columns.div_ceil(BLOCK_COLUMNS) * BLOCK_COLUMNS;
         let (bounded, scaled) = scaled.split_at_mut(stride);
         bound(s, x, bounded);
-        scale(s, matrix, bounded, scaled);
+        for (plane, scaled) in scaled.chunks_exact_mut(stride).enumerate() {
+            scale(s, matrix.columns_by.of(plane, stride), bounded, scaled);
+        }
 
         // A unit per block; then no block finer than the sums can be shifted to meet the coarsest.
-        let block_columns = BLOCK_VECTORS * VECTOR_COLUMNS;
         let mut lowest = i32::MAX;
         for (block, shift) in tables.shifts.chunks_exact_mut(streams).enumerate() {
-            let columns = block * block_columns..stride.min((block + 1) * block_columns);
-            let largest = largest_sum(s, precision, scaled, stride, columns);
-            let exponent = (13 - ((largest >> 23) - 127)).min(FINEST);
+            let largest = largest_sum(s, precision, scaled, stride, block);
+            let exponent = (14 - ((largest >> 23) - 127)).min(FINEST);
             lowest = lowest.min(exponent);
             shift[token] = exponent as u32;
         }
-        let reach = precision.reach(vectors.div_ceil(BLOCK_VECTORS));
+        let reach = precision.reach(stride / BLOCK_COLUMNS);
         let mut highest = i32::MIN;
         for shift in tables.shifts.chunks_exact_mut(streams) {
             let exponent = (shift[token] as i32).min(lowest + reach);
@@ -123,35 +121,79 @@ impl Kernel for Build<'_> {
             shift[token] = exponent as u32;
         }
 
-        let mut rest = &mut tables.entries[..];
-        for (block, shift) in tables.shifts.chunks_exact_mut(streams).enumerate() {
+        let mut places = [Place::default(); MAX_PLANES];
+        let mut next = 0;
+        for (plane, place) in places[..planes].iter_mut().enumerate() {
+            let parts = if precision.entries(plane) == Entries::Split { 2 } else { 1 };
+            *place = Place { first: next, parts, bias: precision.bias(plane) as u8 };
+            next += parts * GROUPS;
+        }
+        let each = matrix.columns_by.kept() == planes;
+        let blocks = tables.entries.chunks_exact_mut(next * streams).zip(tables.shifts.chunks_exact_mut(streams));
+        for (block, (entries, shift)) in blocks.enumerate() {
             let exponent = shift[token] as i32;
-            let first_vector = block * BLOCK_VECTORS;
-            let count = BLOCK_VECTORS.min(vectors - first_vector);
-            for plane in 0..planes {
-                let columns = &scaled[plane * stride + first_vector * VECTOR_COLUMNS..][..count * VECTOR_COLUMNS];
-                let groups = columns.as_chunks::<4>().0;
-                let bias = s.splat8(precision.bias(plane) as u8);
-                let parts = if precision.entries(plane) == Entries::Split { 2 } else { 1 };
-                let (entries, others) = rest.split_at_mut(groups.len() * parts * streams);
-                rest = others;
-                for (group, entries) in groups.iter().zip(entries.chunks_exact_mut(parts * streams)) {
-                    let (low, high) = signed_sums(s, to_fine(s, group, exponent));
-                    let shift = precision.shift();
-                    let (low, high) = (s.sar16(low, shift), s.sar16(high, shift));
-                    if parts == 2 {
-                        let mask = s.splat16(127);
-                        let rest = s.narrow16(s.sar16(low, 7), s.sar16(high, 7));
-                        s.store(s.narrow16(s.and(low, mask), s.and(high, mask)), &mut entries[token]);
-                        s.store(s.add8(rest, bias), &mut entries[streams + token]);
+            shift[token] = (highest - exponent) as u32;
+            let mut out = Out { entries, streams, token };
+            let real = (matrix.columns.div_ceil(4) - block * GROUPS).min(GROUPS);
+            for (plane, scaled) in scaled.chunks_exact(stride).enumerate() {
+                let columns = scaled[block * BLOCK_COLUMNS..][..BLOCK_COLUMNS].as_chunks::<4>().0;
+                for (group, columns) in columns[..real].iter().enumerate() {
+                    let sums = signed_sums(s, to_fine(s, columns, exponent));
+                    if each {
+                        out.put(s, places[plane], group, sums, precision.shift());
                     } else {
-                        s.store(s.add8(s.narrow16(low, high), bias), &mut entries[token]);
+                        // The first plane's sums serve all; a bit is dropped from each plane to the next.
+                        for (plane, place) in places[..planes].iter().enumerate() {
+                            out.put(s, *place, group, sums, precision.shift() + plane as u32);
+                        }
                     }
                 }
             }
-            shift[token] = (highest - exponent) as u32;
+            // What only fills up the last block adds nothing.
+            let zero = s.splat16(0);
+            for (place, group) in
+                places[..planes].iter().flat_map(|place| (real..GROUPS).map(move |group| (place, group)))
+            {
+                out.put(s, *place, group, (zero, zero), 0);
+            }
         }
         tables.exponents[token] = highest - precision.shift() as i32;
+    }
+}
+
+/// Groups of four columns in a block.
+const GROUPS: usize = BLOCK_COLUMNS / 4;
+
+/// Where the entries of a plane lie in a block.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    first: usize,
+    /// Two where entries are split.
+    parts: usize,
+    bias: u8,
+}
+
+/// The entries of a block, of which one token's are written.
+struct Out<'a> {
+    entries: &'a mut [[u8; 16]],
+    streams: usize,
+    token: usize,
+}
+
+impl Out<'_> {
+    /// Writes the entries of a group: its sums without their last `shift` bits.
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, place: Place, group: usize, (low, high): (S::V, S::V), shift: u32) {
+        let (low, high) = (s.sar16(low, shift), s.sar16(high, shift));
+        let at = (place.first + group * place.parts) * self.streams + self.token;
+        if place.parts == 2 {
+            let mask = s.splat16(127);
+            let rest = s.narrow16(s.sar16(low, 7), s.sar16(high, 7));
+            s.store(s.narrow16(s.and(low, mask), s.and(high, mask)), &mut self.entries[at]);
+            s.store(s.add8(rest, s.splat8(place.bias)), &mut self.entries[at + self.streams]);
+        } else {
+            s.store(s.add8(s.narrow16(low, high), s.splat8(place.bias)), &mut self.entries[at]);
+        }
     }
 }
 
@@ -171,42 +213,35 @@ fn bound<S: Simd>(s: S, x: &[f32], bounded: &mut [f32]) {
     }
 }
 
-/// `a[b][k] * x[k]` for all planes and columns: three additions to the bits of `x[k]`, two additions of floats.
+/// `a[k] * x[k]`: three additions to the bits of `x[k]`, two additions of floats.
 #[inline(always)]
-fn scale<S: Simd>(s: S, matrix: &Planes, x: &[f32], scaled: &mut [f32]) {
-    for (plane, scaled) in scaled.chunks_exact_mut(x.len()).enumerate() {
-        let terms: [&[[u16; 4]]; 3] =
-            core::array::from_fn(|term| matrix.column_scales.term(term, plane).as_chunks::<4>().0);
-        let columns = x.as_chunks::<4>().0.iter().zip(scaled.as_chunks_mut::<4>().0);
-        for (((x, scaled), first), (second, third)) in columns.zip(terms[0]).zip(terms[1].iter().zip(terms[2])) {
-            s.store_f32(shift_add(s, s.load_f32(x), [first, second, third]), scaled);
-        }
+fn scale<S: Simd>(s: S, scales: Option<&[Patterns]>, x: &[f32], scaled: &mut [f32]) {
+    let Some(scales) = scales else {
+        scaled.copy_from_slice(x);
+        return;
+    };
+    for ((x, scaled), scales) in x.as_chunks::<4>().0.iter().zip(scaled.as_chunks_mut::<4>().0).zip(scales) {
+        s.store_f32(shift_add(s, s.load_f32(x), scales), scaled);
     }
 }
 
 /// Four floats times four scales, given as the patterns of their three terms.
 #[inline(always)]
-pub(super) fn shift_add<S: Simd>(s: S, x: S::V, patterns: [&[u16; 4]; 3]) -> S::V {
-    let first = s.add32(x, s.load_upper_halves(patterns[0]));
-    let second = s.add32(x, s.load_upper_halves(patterns[1]));
-    let third = s.add32(x, s.load_upper_halves(patterns[2]));
+pub(super) fn shift_add<S: Simd>(s: S, x: S::V, patterns: &Patterns) -> S::V {
+    let first = s.add32(x, s.load_upper_halves(&patterns[0]));
+    let second = s.add32(x, s.load_upper_halves(&patterns[1]));
+    let third = s.add32(x, s.load_upper_halves(&patterns[2]));
     s.add_f32(s.add_f32(first, second), third)
 }
 
-/// The bits of the largest sum of four neighbours' magnitudes in a range of columns, over all planes, each doubled as
+/// The bits of the largest sum of four neighbours' magnitudes in a block of columns, over all planes, each doubled as
 /// often as its entries are to be shorter.
 #[inline(always)]
-fn largest_sum<S: Simd>(
-    s: S,
-    precision: Precision,
-    scaled: &[f32],
-    stride: usize,
-    columns: core::ops::Range<usize>,
-) -> i32 {
+fn largest_sum<S: Simd>(s: S, precision: Precision, scaled: &[f32], stride: usize, block: usize) -> i32 {
     let mut largest = s.splat32(0);
     for (plane, scaled) in scaled.chunks_exact(stride).enumerate() {
         let mut of_plane = s.splat32(0);
-        for group in scaled[columns.clone()].as_chunks::<4>().0 {
+        for group in scaled[block * BLOCK_COLUMNS..][..BLOCK_COLUMNS].as_chunks::<4>().0 {
             let magnitude = s.and(s.load_f32(group), s.splat32(i32::MAX));
             let pairs = s.add_f32(magnitude, s.swap_halves(magnitude));
             of_plane = s.max32(of_plane, s.add_f32(pairs, s.swap_pairs(pairs)));
@@ -215,8 +250,8 @@ fn largest_sum<S: Simd>(
     }
     let mut lanes = [0; 4];
     s.store_i32(largest, &mut lanes);
-    // Becoming integers can lengthen a sum of four by six units: less than 2^-10 of it, which this adds.
-    lanes[0] + (1 << 14)
+    // Becoming integers can lengthen a sum of four by six units: less than 2^-11 of it, which this adds.
+    lanes[0] + (1 << 13)
 }
 
 /// Floats as integers in units of 2^-exponent, the first odd, the others even. Adding 1.5 * 2^(23 - exponent) leaves the

@@ -1,0 +1,85 @@
+use alloc::{vec, vec::Vec};
+
+use super::*;
+use crate::float::attend;
+
+/// Numbers of about a normal distribution.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..count).map(|_| (0..6).map(|_| next()).sum::<f32>() * 1.414).collect()
+}
+
+fn relative(a: &[f32], b: &[f32]) -> f32 {
+    let error: f32 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+    libm::sqrtf(error / b.iter().map(|b| b * b).sum::<f32>())
+}
+
+#[test]
+fn planes_attend_as_floats_do() {
+    for length in [16, 64, 80, 128] {
+        let (context, heads) = (200, 3);
+        let (keys, values) = (numbers(context * length, 3), numbers(context * length, 4));
+        let mut cache = HeadCache::new(length, context).unwrap();
+        for position in 0..context {
+            cache.set(position, &keys[position * length..][..length], &values[position * length..][..length]);
+        }
+        let shrink = 1.0 / libm::sqrtf(length as f32);
+        let queries = numbers(heads * length, 5);
+        let scaled: Vec<f32> = queries.iter().map(|x| x * shrink).collect();
+        for positions in [0..1, 0..5, 0..63, 0..64, 0..65, 0..200, 3..7, 70..131, 64..200] {
+            let mut exact = vec![0.0; heads * length];
+            for (query, exact) in queries.chunks_exact(length).zip(exact.chunks_exact_mut(length)) {
+                let part = positions.start * length..positions.end * length;
+                let mut scores = vec![0.0; positions.len()];
+                attend(query, &keys[part.clone()], &values[part], length, &mut scores, exact);
+            }
+            let mut mixed = vec![0.0; heads * length];
+            let mut scores = vec![0.0; heads * context];
+            cache.attend(&scaled, positions.clone(), &mut scores, &mut mixed, &mut kernel::Scratch::default());
+            let error = relative(&mixed, &exact);
+            assert!(error < 0.06, "{length} elements, {positions:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_set_again_leaves_no_trace() {
+    let (length, context) = (64, 70);
+    let x = numbers(2 * context * length, 9);
+    let fill = |cache: &mut HeadCache, from: usize| {
+        for position in 0..context {
+            let row = &x[(from + position) * length..][..length];
+            cache.set(position, row, row);
+        }
+    };
+    let mut fresh = HeadCache::new(length, context).unwrap();
+    fill(&mut fresh, 0);
+    let mut again = HeadCache::new(length, context).unwrap();
+    fill(&mut again, context);
+    fill(&mut again, 0);
+    assert!(fresh.keys == again.keys && fresh.values == again.values);
+}
+
+#[test]
+fn more_planes_are_closer() {
+    let x = numbers(4096, 7);
+    let mut last = f32::INFINITY;
+    for (planes, bound) in [(1, 0.61), (2, 0.36), (3, 0.2), (4, 0.11), (5, 0.062), (6, 0.034), (7, 0.02), (8, 0.011)] {
+        let mut sums = vec![0.0f32; x.len()];
+        let scale = signs(&x, planes, |plane, element, positive| {
+            let step = crate::scale::power(-(plane as i32));
+            sums[element] += if positive { step } else { -step };
+        });
+        sums.iter_mut().for_each(|x| *x *= scale.value());
+        let error = relative(&sums, &x);
+        assert!(error < bound && error < last, "{planes} planes: {error}");
+        last = error;
+    }
+    assert_eq!(signs(&[0.0; 64], 4, |_, _, _| {}), Scale::ZERO);
+}

@@ -1,0 +1,101 @@
+//! Scales in the form that is added to floats.
+
+use alloc::{vec, vec::Vec};
+
+use crate::{plane::BLOCK_COLUMNS, scale::Scale};
+
+/// The three terms of four neighbouring scales, see [`Scale::patterns`].
+pub type Patterns = [[u16; 4]; 3];
+
+/// A list of scales, filled up with zeros to whole groups of four.
+#[derive(Clone, Debug, Default)]
+pub struct Scales {
+    groups: Vec<Patterns>,
+}
+
+impl Scales {
+    /// Room for at least `count` scales, all zero.
+    pub fn zeros(count: usize) -> Scales {
+        let zero = Scale::ZERO.patterns().map(|pattern| [pattern; 4]);
+        Scales { groups: vec![zero; count.div_ceil(4)] }
+    }
+
+    /// One scale for each of `count` rows.
+    pub fn new(count: usize, scale: impl Fn(usize) -> Scale) -> Scales {
+        let mut scales = Scales::zeros(count);
+        (0..count).for_each(|index| scales.set(index, scale(index)));
+        scales
+    }
+
+    /// Changes one.
+    pub fn set(&mut self, index: usize, scale: Scale) {
+        for (term, pattern) in self.groups[index / 4].iter_mut().zip(scale.patterns()) {
+            term[index % 4] = pattern;
+        }
+    }
+
+    /// The scales from one on whose number four divides.
+    pub fn from(&self, index: usize) -> &[Patterns] {
+        &self.groups[index / 4..]
+    }
+}
+
+/// The column scales of a matrix: those of each plane fill whole blocks of columns.
+#[derive(Clone, Debug, Default)]
+pub struct ColumnScales {
+    planes: usize,
+    stride: usize,
+    scales: Scales,
+}
+
+impl ColumnScales {
+    /// From scales `(plane, column)`.
+    pub fn new(planes: usize, columns: usize, scale: impl Fn(usize, usize) -> Scale) -> ColumnScales {
+        let stride = columns.div_ceil(BLOCK_COLUMNS) * BLOCK_COLUMNS;
+        let mut scales = Scales::zeros(planes * stride);
+        for (plane, column) in (0..planes).flat_map(|plane| (0..columns).map(move |column| (plane, column))) {
+            scales.set(plane * stride + column, scale(plane, column));
+        }
+        ColumnScales { planes, stride, scales }
+    }
+}
+
+/// The scales of a matrix's columns and planes.
+#[derive(Clone, Copy)]
+pub enum Columns<'a> {
+    /// Each plane has scales of its own.
+    Each(&'a ColumnScales),
+    /// Each plane has half of the scales of the plane before; the first plane's are these, or one.
+    Halved {
+        /// Planes in use.
+        planes: usize,
+        /// One for each column.
+        first: Option<&'a [Patterns]>,
+    },
+}
+
+impl Columns<'_> {
+    /// Planes in use.
+    pub fn planes(self) -> usize {
+        match self {
+            Columns::Each(scales) => scales.planes,
+            Columns::Halved { planes, .. } => planes,
+        }
+    }
+
+    /// Planes whose scales are kept.
+    pub(super) fn kept(self) -> usize {
+        match self {
+            Columns::Each(scales) => scales.planes,
+            Columns::Halved { .. } => 1,
+        }
+    }
+
+    /// The scales of the first `columns` columns of a plane that is kept, `None` for ones.
+    pub(super) fn of(&self, plane: usize, columns: usize) -> Option<&[Patterns]> {
+        match self {
+            Columns::Each(scales) => Some(&scales.scales.from(plane * scales.stride)[..columns / 4]),
+            Columns::Halved { first, .. } => first.map(|scales| &scales[..columns / 4]),
+        }
+    }
+}
