@@ -56,22 +56,19 @@ impl Hadamard {
     }
 
     /// `H (sign .* x)`, in place.
-    #[inline(always)]
     pub fn forward(&self, x: &mut [f32]) {
-        self.flip(x);
-        self.spread::<false>(x);
+        assert_eq!(x.len(), self.signs.len(), "length of the transform");
+        self.forward_rows(x);
     }
 
     /// `sign .* (Hᵀ x)`, in place.
-    #[inline(always)]
     pub fn inverse(&self, x: &mut [f32]) {
-        self.spread::<true>(x);
-        self.flip(x);
+        assert_eq!(x.len(), self.signs.len(), "length of the transform");
+        self.inverse_rows(x);
     }
 
     #[inline(always)]
     fn flip(&self, x: &mut [f32]) {
-        assert_eq!(x.len(), self.signs.len(), "length of the transform");
         for (x, sign) in x.iter_mut().zip(&self.signs) {
             // The sign of a float is one bit; no multiplication.
             *x = f32::from_bits(x.to_bits() ^ (sign.to_bits() & 0x8000_0000));
@@ -80,19 +77,23 @@ impl Hadamard {
 
     /// The Kronecker product of `twelves` matrices of order 12 and `twos` of order 2, block by block.
     #[inline(always)]
-    fn spread<const TRANSPOSED: bool>(&self, x: &mut [f32]) {
+    fn spread<S: Simd, const TRANSPOSED: bool>(&self, s: S, x: &mut [f32]) {
         let mut length = self.order();
         for _ in 0..self.twelves {
             for part in x.chunks_exact_mut(length) {
-                twelfths::<TRANSPOSED>(part);
+                twelfths::<S, TRANSPOSED>(s, part);
             }
             length /= 12;
         }
-        for _ in 0..self.twos {
+        // The last two steps stay within four neighbours.
+        while length > if self.twos >= 2 { 4 } else { 1 } {
             for part in x.chunks_exact_mut(length) {
                 halves(part);
             }
             length /= 2;
+        }
+        if length == 4 {
+            x.as_chunks_mut::<4>().0.iter_mut().for_each(|four| fourths(s, four));
         }
     }
 }
@@ -107,12 +108,15 @@ impl<const INVERSE: bool> Kernel for Rows<'_, INVERSE> {
     type Output = ();
 
     #[inline(always)]
-    fn call<S: Simd>(self, _: S) {
-        for row in self.rows.chunks_exact_mut(self.transform.signs.len()) {
+    fn call<S: Simd>(self, s: S) {
+        let Rows { transform, rows } = self;
+        for row in rows.chunks_exact_mut(transform.signs.len()) {
             if INVERSE {
-                self.transform.inverse(row);
+                transform.spread::<S, true>(s, row);
+                transform.flip(row);
             } else {
-                self.transform.forward(row);
+                transform.flip(row);
+                transform.spread::<S, false>(s, row);
             }
         }
     }
@@ -136,6 +140,16 @@ fn halves(x: &mut [f32]) {
     for (a, b) in a.iter_mut().zip(b) {
         (*a, *b) = (*a + *b, *a - *b);
     }
+}
+
+/// The transform of order four: [`halves`] of the four, then of each two.
+#[inline(always)]
+fn fourths<S: Simd>(s: S, x: &mut [f32; 4]) {
+    const SIGN: i32 = i32::MIN;
+    let v = s.load_f32(x);
+    let v = s.add_f32(s.swap_halves(v), s.xor(v, s.load_i32(&[0, 0, SIGN, SIGN])));
+    let v = s.add_f32(s.swap_pairs(v), s.xor(v, s.load_i32(&[0, SIGN, 0, SIGN])));
+    s.store_f32(v, x);
 }
 
 /// Row 0 of Paley's matrix is all +1; row r > 0 has -1 in column 0 and at column c > 0 the quadratic character of
@@ -164,28 +178,53 @@ const PALEY12: [[bool; 12]; 12] = {
 
 /// Twelve equal parts become their signed sums.
 #[inline(always)]
-fn twelfths<const TRANSPOSED: bool>(x: &mut [f32]) {
+fn twelfths<S: Simd, const TRANSPOSED: bool>(s: S, x: &mut [f32]) {
     let part = x.len() / 12;
-    const LANES: usize = 4;
-    let mut lane = 0;
-    while lane < part {
-        let width = LANES.min(part - lane);
-        let mut parts = [[0.0; LANES]; 12];
-        for (p, values) in parts.iter_mut().enumerate() {
-            values[..width].copy_from_slice(&x[p * part + lane..][..width]);
-        }
-        for row in 0..12 {
-            let mut sum = [0.0; LANES];
-            for (column, values) in parts.iter().enumerate() {
-                let positive = if TRANSPOSED { PALEY12[column][row] } else { PALEY12[row][column] };
-                for (sum, value) in sum.iter_mut().zip(values) {
-                    *sum += if positive { *value } else { -*value };
-                }
+    if part.is_multiple_of(4) {
+        for lane in (0..part).step_by(4) {
+            let mut parts = [s.splat32(0); 12];
+            for (p, four) in parts.iter_mut().enumerate() {
+                *four = s.load_f32(&x[p * part + lane..].as_chunks().0[0]);
             }
-            x[row * part + lane..][..width].copy_from_slice(&sum[..width]);
+            // One call for each row, so that every sign is known to the compiler.
+            macro_rules! rows {
+                ($($row:literal)*) => { $(
+                    let sum = signed_sum::<S, $row, TRANSPOSED>(s, &parts);
+                    s.store_f32(sum, &mut x[$row * part + lane..].as_chunks_mut().0[0]);
+                )* };
+            }
+            rows!(0 1 2 3 4 5 6 7 8 9 10 11);
         }
-        lane += width;
+    } else {
+        for lane in 0..part {
+            let mut parts = [0.0; 12];
+            for (p, value) in parts.iter_mut().enumerate() {
+                *value = x[p * part + lane];
+            }
+            for row in 0..12 {
+                let signed =
+                    (0..12).map(|column| if sign::<TRANSPOSED>(row, column) { parts[column] } else { -parts[column] });
+                x[row * part + lane] = signed.sum();
+            }
+        }
     }
+}
+
+/// True for +1.
+#[inline(always)]
+const fn sign<const TRANSPOSED: bool>(row: usize, column: usize) -> bool {
+    if TRANSPOSED { PALEY12[column][row] } else { PALEY12[row][column] }
+}
+
+/// The sum of twelve numbers with the signs of a row, in order.
+#[inline(always)]
+fn signed_sum<S: Simd, const ROW: usize, const TRANSPOSED: bool>(s: S, parts: &[S::V; 12]) -> S::V {
+    let minus = s.splat32(i32::MIN);
+    let mut sum = s.splat32(0);
+    for (column, part) in parts.iter().enumerate() {
+        sum = s.add_f32(sum, if sign::<TRANSPOSED>(ROW, column) { *part } else { s.xor(*part, minus) });
+    }
+    sum
 }
 
 #[cfg(test)]
