@@ -18,7 +18,7 @@ use crate::{
     float::softmax,
     hadamard::Hadamard,
     kernel::{self, Columns, Planes, Precision, Scales},
-    plane::{BLOCK_COLUMNS, Layout, TILE_ROWS},
+    plane::{BLOCK_COLUMNS, Layout, TILE_ROWS, VECTOR_COLUMNS},
     scale::Scale,
     stream::zeroed,
 };
@@ -146,14 +146,18 @@ impl HeadCache {
 
     /// Sets the key (rotated) and the value of a position.
     fn set(&mut self, position: usize, key: &[f32], value: &[f32]) {
-        let scale = signs(key, KEY_PLANES, |plane, element, positive| {
-            let (byte, bit) = self.key_layout.place_of(plane, position, element);
-            self.keys[byte] = self.keys[byte] & !(1 << bit) | u8::from(positive) << bit;
+        // A row of the keys: whole bytes. A column of the values: a bit of each row.
+        let scale = signs(key, KEY_PLANES, |plane, vector, byte| {
+            let (place, _) = self.key_layout.place_of(plane, position, vector * VECTOR_COLUMNS);
+            self.keys[place] = byte;
         });
         self.key_scales.set(position, scale);
-        let scale = signs(value, VALUE_PLANES, |plane, element, positive| {
-            let (byte, bit) = self.value_layout.place_of(plane, element, position);
-            self.values[byte] = self.values[byte] & !(1 << bit) | u8::from(positive) << bit;
+        let scale = signs(value, VALUE_PLANES, |plane, vector, byte| {
+            for element in 0..VECTOR_COLUMNS.min(self.length - vector * VECTOR_COLUMNS) {
+                let row = vector * VECTOR_COLUMNS + element;
+                let (place, bit) = self.value_layout.place_of(plane, row, position);
+                self.values[place] = self.values[place] & !(1 << bit) | (byte >> element & 1) << bit;
+            }
         });
         self.value_scales.set(position, scale);
     }
@@ -207,17 +211,24 @@ pub fn rotation(length: usize) -> Hadamard {
     Hadamard::new(length, SEED)
 }
 
-/// Writes numbers as signs, greedily: each plane takes what the planes before left over.
-fn signs(x: &[f32], planes: usize, mut write: impl FnMut(usize, usize, bool)) -> Scale {
+/// Writes numbers as signs, greedily: each plane takes what the planes before left over. `write` gets a plane, the number
+/// of eight elements, and their signs, a bit each.
+fn signs(x: &[f32], planes: usize, mut write: impl FnMut(usize, usize, u8)) -> Scale {
     let sum: f32 = x.iter().map(|x| x.abs()).sum();
     let scale = Scale::nearest(sum * (SPREAD[planes] / x.len() as f32));
     let first = scale.value();
-    for (element, &x) in x.iter().enumerate() {
-        let (mut left, mut step) = (x, first);
+    for (vector, x) in x.chunks(VECTOR_COLUMNS).enumerate() {
+        let mut left = [0.0; VECTOR_COLUMNS];
+        left[..x.len()].copy_from_slice(x);
+        let mut step = first;
         for plane in 0..planes {
-            let positive = left >= 0.0;
-            write(plane, element, positive);
-            left += if positive { -step } else { step };
+            let mut byte = 0;
+            for (bit, left) in left.iter_mut().enumerate() {
+                let positive = *left >= 0.0;
+                byte |= u8::from(positive) << bit;
+                *left += if positive { -step } else { step };
+            }
+            write(plane, vector, byte);
             step *= 0.5;
         }
     }

@@ -101,6 +101,7 @@ impl Layout {
     }
 
     /// Byte and bit of a weight in the memory of the matrix.
+    #[inline]
     pub const fn place_of(self, plane: usize, row: usize, column: usize) -> (usize, usize) {
         let start = self.start(plane, row / TILE_ROWS, column / VECTOR_COLUMNS);
         (start + row_lane(row % TILE_ROWS), column % VECTOR_COLUMNS)

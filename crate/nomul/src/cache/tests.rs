@@ -72,9 +72,11 @@ fn more_planes_are_closer() {
     let mut last = f32::INFINITY;
     for (planes, bound) in [(1, 0.61), (2, 0.36), (3, 0.2), (4, 0.11), (5, 0.062), (6, 0.034), (7, 0.02), (8, 0.011)] {
         let mut sums = vec![0.0f32; x.len()];
-        let scale = signs(&x, planes, |plane, element, positive| {
+        let scale = signs(&x, planes, |plane, vector, byte| {
             let step = crate::scale::power(-(plane as i32));
-            sums[element] += if positive { step } else { -step };
+            for (bit, sum) in sums[8 * vector..][..8].iter_mut().enumerate() {
+                *sum += if byte >> bit & 1 == 1 { step } else { -step };
+            }
         });
         sums.iter_mut().for_each(|x| *x *= scale.value());
         let error = relative(&sums, &x);
