@@ -1,5 +1,7 @@
 //! Writing a model folder: laid out before a byte of it is made, written beside its place, moved there when complete.
 
+mod partial;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -10,6 +12,9 @@ use std::{
 use nomul::{Code, Error, Result, bail};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use partial::Partial;
+pub use partial::abandon;
 
 /// A tensor that is to come.
 pub struct Planned {
@@ -43,38 +48,33 @@ pub struct PlannedShard {
 /// A model folder in the making. Dropped before [`FolderWriter::finish`], it leaves nothing behind.
 pub struct FolderWriter {
     place: PathBuf,
-    work: PathBuf,
+    // Before the folder: files are closed before they are moved or removed.
     files: Vec<(String, File, u64)>,
+    partial: Partial,
     /// Shard, offset and bytes of each tensor that has not come yet.
     missing: BTreeMap<String, (usize, u64, u64)>,
     weight_map: serde_json::Map<String, Value>,
     total: u64,
-    finished: bool,
 }
 
 impl FolderWriter {
     /// Writes the headers of all shards. `place` must not exist, unless `replace` is set.
     pub fn new(place: &Path, replace: bool, shards: &[PlannedShard]) -> Result<FolderWriter> {
+        // First of all: it may put back a folder that a writer was about to replace when it was killed.
+        let partial = Partial::new(place)?;
         if !replace && fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some()) {
             bail!(Input, "{}: exists and is not empty; use --force to replace it", place.display());
         }
         if place.is_file() {
             bail!(Input, "{}: is a file", place.display());
         }
-        let name = place.file_name().map(|name| name.to_string_lossy().into_owned());
-        let Some(name) = name else { bail!(Input, "{}: not a folder that can be made", place.display()) };
-        let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).map_err(|e| io(parent, e))?;
-        let work = parent.join(format!(".{name}.{}.part", std::process::id()));
-        fs::create_dir(&work).map_err(|e| io(&work, e))?;
         let mut writer = FolderWriter {
             place: place.into(),
-            work,
             files: Vec::new(),
+            partial,
             missing: BTreeMap::new(),
             weight_map: serde_json::Map::new(),
             total: 0,
-            finished: false,
         };
         for shard in shards {
             writer.add_shard(shard)?;
@@ -96,7 +96,7 @@ impl FolderWriter {
         // Data starts at a multiple of eight, as other writers do it.
         text.resize(text.len().next_multiple_of(8), b' ');
         let start = 8 + text.len() as u64;
-        let path = self.work.join(&shard.file);
+        let path = self.partial.folder().join(&shard.file);
         let write = |path: &Path| {
             let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
             file.write_all(&(text.len() as u64).to_le_bytes())?;
@@ -105,7 +105,7 @@ impl FolderWriter {
             file.set_len(start + offset)?;
             Ok(file)
         };
-        let file = write(&path).map_err(|e| io(&path, e))?;
+        let file = write(&path).map_err(|e| io_error(&path, e))?;
         let position = self.files.len();
         let mut offset = start;
         for tensor in &shard.tensors {
@@ -128,7 +128,7 @@ impl FolderWriter {
         }
         let (shard, file, _) = &mut self.files[position];
         let result = file.seek(SeekFrom::Start(offset)).and_then(|_| file.write_all(bytes));
-        result.map_err(|e| io(&self.place.join(&*shard), e))
+        result.map_err(|e| io_error(&self.place.join(&*shard), e))
     }
 
     /// Writes the index, the configuration and the other files, and moves the folder into its place.
@@ -138,7 +138,7 @@ impl FolderWriter {
         }
         let mut shards = Vec::new();
         for (name, file, bytes) in &mut self.files {
-            let digest = digest(file).map_err(|e| io(&self.place.join(&*name), e))?;
+            let digest = digest(file).map_err(|e| io_error(&self.place.join(&*name), e))?;
             shards.push(json!({ "file": name, "bytes": bytes, "sha256": digest }));
         }
         let index = json!({
@@ -151,44 +151,18 @@ impl FolderWriter {
         for (name, bytes) in others {
             self.write_file(name, bytes)?;
         }
-        self.files.clear();
-        let old = self.work.with_extension("old");
-        let replaced = self.place.exists();
-        if replaced {
-            fs::rename(&self.place, &old).map_err(|e| io(&self.place, e))?;
-        }
-        if let Err(e) = fs::rename(&self.work, &self.place) {
-            if replaced {
-                // Put back what was there; if even that fails, the first error is the one to tell.
-                fs::rename(&old, &self.place).ok();
-            }
-            return Err(io(&self.place, e));
-        }
-        self.finished = true;
-        if replaced {
-            fs::remove_dir_all(&old).map_err(|e| io(&old, e))?;
-        }
-        Ok(())
+        drop(std::mem::take(&mut self.files));
+        self.partial.finish()
     }
 
     fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.work.join(name);
+        let path = self.partial.folder().join(name);
         let write = |path: &Path| {
             let mut file = File::create_new(path)?;
             file.write_all(bytes)?;
             file.sync_all()
         };
-        write(&path).map_err(|e| io(&path, e))
-    }
-}
-
-impl Drop for FolderWriter {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.files.clear();
-            // Nothing sensible can be done about a failure here, and another error is on its way already.
-            fs::remove_dir_all(&self.work).ok();
-        }
+        write(&path).map_err(|e| io_error(&path, e))
     }
 }
 
@@ -206,7 +180,7 @@ fn digest(file: &mut File) -> std::io::Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn io(path: &Path, error: std::io::Error) -> Error {
+fn io_error(path: &Path, error: std::io::Error) -> Error {
     Error::new(Code::Io, format!("{}: {error}", path.display()))
 }
 
