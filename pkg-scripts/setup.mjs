@@ -1,7 +1,7 @@
 // Sets up what is missing, from nothing but Node and Rust: npm packages, Rust targets, the binding generator, a browser
 // for the tests, and the native command. Only Node's own modules are imported: on a first run there are no others.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { Failure, answer, isScript, main, onPath, run, say } from "./shared/command.mjs";
 import { findChromium } from "./shared/browser.mjs";
@@ -21,13 +21,20 @@ function checkNode() {
   }
 }
 
-function checkRust() {
+/** Whether cargo and rustc are there, and as new as Cargo.toml asks for: those of a distribution may be older. */
+export function checkRust() {
   if (!onPath("cargo") || !onPath("rustc")) {
     throw new Failure("Rust is needed (cargo and rustc are not on PATH): install it from https://rustup.rs");
   }
   // The first call may fetch the toolchain that rust-toolchain.toml names.
   if (answer("cargo", ["--version"]) === undefined)
     throw new Failure("cargo --version fails: reinstall Rust from https://rustup.rs");
+  const numbers = (text) => text?.match(/(\d+)\.(\d+)/)?.map(Number) ?? [];
+  const wanted = readFileSync(join(root, "Cargo.toml"), "utf8").match(/^rust-version = "(.*)"/m)[1];
+  const have = answer("rustc", ["--version"]);
+  const [[, major, minor], [, haveMajor, haveMinor]] = [numbers(wanted), numbers(have)];
+  if (!(haveMajor > major || (haveMajor === major && haveMinor >= minor)))
+    throw new Failure(`Rust ${wanted} or newer is needed, this is ${have}: install it from https://rustup.rs`);
 }
 
 /** Whether node_modules holds what package-lock.json asks for: npm keeps a lock file of its own in there. */
@@ -47,15 +54,52 @@ async function npmPackages() {
   await run("npm", ["ci", "--no-audit", "--no-fund"]);
 }
 
-/** Adds the Rust targets that are missing. */
-export async function rustTargets() {
+/** Those targets for which this Rust has no libraries, wherever it came from. */
+function missingTargets() {
   const library = (target) => answer("rustc", ["--print", "target-libdir", "--target", target]) ?? "";
-  const missing = TARGETS.filter((target) => !existsSync(library(target)));
-  if (missing.length === 0) return;
-  const wanted = missing.join(" ");
-  if (!onPath("rustup")) throw new Failure(`rustup is needed to add the Rust targets ${wanted}: https://rustup.rs`);
-  say(`- adding the Rust targets ${wanted}`);
-  await run("rustup", ["target", "add", ...missing]);
+  return TARGETS.filter((target) => !existsSync(library(target)));
+}
+
+/** The Debian packages that bring the targets to a rustc that is itself from one; undefined if it is not. */
+function debianPackages() {
+  if (!onPath("dpkg-query")) return undefined;
+  // The names go together: rustc and libstd-rust-dev-wasm32, rustc-1.89 and libstd-rust-1.89-dev-wasm32.
+  const owner = answer("dpkg-query", ["--search", realpathSync(onPath("rustc"))]);
+  const suffix = owner?.match(/^rustc(-[\w.]+)?(?::\w+)?: /m);
+  return suffix ? [`libstd-rust${suffix[1] ?? ""}-dev-wasm32`, "lld"] : undefined;
+}
+
+/** Adds the Rust targets that are missing: with rustup, or with apt where Rust is Debian's or Ubuntu's. */
+export async function rustTargets() {
+  const missing = missingTargets().join(" ");
+  if (missing === "") return;
+  const lacks = `this Rust lacks the targets ${missing}`;
+  let hint;
+  if (onPath("rustup")) {
+    hint = "rustup added them to another Rust than the rustc on PATH";
+    say(`- adding the Rust targets ${missing}`);
+    await run("rustup", ["target", "add", ...missing.split(" ")]);
+  } else {
+    const packages = debianPackages();
+    if (!packages) throw new Failure(`${lacks}, and only rustup can add them: install it from https://rustup.rs`);
+    hint = `install the packages ${packages.join(" ")}, or Rust from https://rustup.rs`;
+    await installAsRoot(packages, `the Rust targets ${missing}`, `${lacks}: ${hint}`);
+  }
+  if (missingTargets().length > 0) throw new Failure(`${lacks}: ${hint}`);
+}
+
+/** Installs Debian packages where that is allowed; `otherwise` says what the user can do where it is not. */
+async function installAsRoot(packages, what, otherwise) {
+  if (process.getuid?.() !== 0 || !onPath("apt-get")) throw new Failure(otherwise);
+  say(`- installing ${what}`);
+  const quiet = { env: { DEBIAN_FRONTEND: "noninteractive" } };
+  try {
+    await run("apt-get", ["update", "-q"], quiet);
+    await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...packages], quiet);
+  } catch {
+    // apt has said why.
+    throw new Failure(otherwise);
+  }
 }
 
 /** The version of a crate in Cargo.lock. */
@@ -90,11 +134,7 @@ async function bindgen() {
 async function browser() {
   if (findChromium()) return;
   const hint = "a Chromium for the tests: install chromium or google-chrome, or name one in NOMUL_CHROMIUM";
-  if (process.getuid?.() !== 0 || !onPath("apt-get")) throw new Failure(hint);
-  say("- installing Chromium for the tests");
-  const quiet = { env: { DEBIAN_FRONTEND: "noninteractive" } };
-  await run("apt-get", ["update", "-q"], quiet);
-  await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "chromium"], quiet);
+  await installAsRoot(["chromium"], "Chromium for the tests", hint);
   if (!findChromium()) throw new Failure(hint);
 }
 

@@ -11,6 +11,7 @@ mod inspect;
 mod perplexity;
 mod progress;
 mod quantize;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -97,6 +97,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         seed: arguments.seed,
         replace: arguments.force,
     };
+    crate::signals::remove_partial_folders();
     let bar = Bar::new();
     let report = quantize(&checkpoint, &arguments.output, &options, &|p| bar.show(&p.step, p.done, p.total));
     bar.finish();

@@ -105,6 +105,11 @@ struct Candidate {
     weight: f32,
 }
 
+/// A score that is finite or minus infinity, and no negative zero: the total order would not have it equal to zero.
+fn clean(logit: f32) -> f32 {
+    if logit.is_nan() { f32::NEG_INFINITY } else { logit.min(f32::MAX) + 0.0 }
+}
+
 /// Likelier first, of equals the lower id.
 fn likelier(a: &Candidate, b: &Candidate) -> Ordering {
     b.logit.total_cmp(&a.logit).then(a.token.cmp(&b.token))
@@ -191,11 +196,9 @@ impl Sampler {
         draw(kept, self.random.fraction() * sum(kept))
     }
 
-    /// Makes all scores finite or minus infinity, then adds biases and subtracts penalties.
+    /// Makes all scores clean, then adds biases and subtracts penalties.
     fn adjust(&self, logits: &mut [f32]) {
-        for logit in logits.iter_mut() {
-            *logit = if logit.is_nan() { f32::NEG_INFINITY } else { logit.min(f32::MAX) };
-        }
+        logits.iter_mut().for_each(|logit| *logit = clean(*logit));
         let options = &self.options;
         for &token in &self.seen {
             let Some(logit) = logits.get_mut(token as usize) else { continue };
@@ -211,9 +214,7 @@ impl Sampler {
                 *logit += bias;
             }
         }
-        for logit in logits.iter_mut() {
-            *logit = if logit.is_nan() { f32::NEG_INFINITY } else { logit.min(f32::MAX) };
-        }
+        logits.iter_mut().for_each(|logit| *logit = clean(*logit));
     }
 
     /// Moves the candidates that may be drawn to the front; how many there are. They are in order of likelihood if

@@ -1,5 +1,7 @@
 //! Writing a model folder: laid out before a byte of it is made, written beside its place, moved there when complete.
 
+mod partial;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -10,6 +12,9 @@ use std::{
 use nomul::{Code, Error, Result, bail};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use partial::Partial;
+pub use partial::abandon;
 
 /// A tensor that is to come.
 pub struct Planned {
@@ -43,38 +48,33 @@ pub struct PlannedShard {
 /// A model folder in the making. Dropped before [`FolderWriter::finish`], it leaves nothing behind.
 pub struct FolderWriter {
     place: PathBuf,
-    work: PathBuf,
+    // Before the folder: files are closed before they are moved or removed.
     files: Vec<(String, File, u64)>,
+    partial: Partial,
     /// Shard, offset and bytes of each tensor that has not come yet.
     missing: BTreeMap<String, (usize, u64, u64)>,
     weight_map: serde_json::Map<String, Value>,
     total: u64,
-    finished: bool,
 }
 
 impl FolderWriter {
     /// Writes the headers of all shards. `place` must not exist, unless `replace` is set.
     pub fn new(place: &Path, replace: bool, shards: &[PlannedShard]) -> Result<FolderWriter> {
+        // First of all: it may put back a folder that a writer was about to replace when it was killed.
+        let partial = Partial::new(place)?;
         if !replace && fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some()) {
             bail!(Input, "{}: exists and is not empty; use --force to replace it", place.display());
         }
         if place.is_file() {
             bail!(Input, "{}: is a file", place.display());
         }
-        let name = place.file_name().map(|name| name.to_string_lossy().into_owned());
-        let Some(name) = name else { bail!(Input, "{}: not a folder that can be made", place.display()) };
-        let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).map_err(|e| io(parent, e))?;
-        let work = parent.join(format!(".{name}.{}.part", std::process::id()));
-        fs::create_dir(&work).map_err(|e| io(&work, e))?;
         let mut writer = FolderWriter {
             place: place.into(),
-            work,
             files: Vec::new(),
+            partial,
             missing: BTreeMap::new(),
             weight_map: serde_json::Map::new(),
             total: 0,
-            finished: false,
         };
         for shard in shards {
             writer.add_shard(shard)?;
@@ -96,16 +96,15 @@ impl FolderWriter {
         // Data starts at a multiple of eight, as other writers do it.
         text.resize(text.len().next_multiple_of(8), b' ');
         let start = 8 + text.len() as u64;
-        let path = self.work.join(&shard.file);
-        let write = |path: &Path| {
-            let mut file = File::options().read(true).write(true).create_new(true).open(path)?;
-            file.write_all(&(text.len() as u64).to_le_bytes())?;
-            file.write_all(&text)?;
-            // A disk that is too small says so now, not after an hour.
-            file.set_len(start + offset)?;
-            Ok(file)
-        };
-        let file = write(&path).map_err(|e| io(&path, e))?;
+        let mut file = self.create(&shard.file)?;
+        let path = self.place.join(&shard.file);
+        write_at(&mut file, &path, 0, &(text.len() as u64).to_le_bytes())?;
+        write_at(&mut file, &path, 8, &text)?;
+        // A disk that is too small says so now, not after an hour.
+        reserve(&file, start, offset).map_err(|e| {
+            let message = format!("{}: no room for bytes {start} to {}: {e}", path.display(), start + offset);
+            Error::new(Code::Io, message)
+        })?;
         let position = self.files.len();
         let mut offset = start;
         for tensor in &shard.tensors {
@@ -127,8 +126,7 @@ impl FolderWriter {
             bail!(Shape, "tensor {name:?} has {} bytes, not {length}", bytes.len());
         }
         let (shard, file, _) = &mut self.files[position];
-        let result = file.seek(SeekFrom::Start(offset)).and_then(|_| file.write_all(bytes));
-        result.map_err(|e| io(&self.place.join(&*shard), e))
+        write_at(file, &self.place.join(&*shard), offset, bytes)
     }
 
     /// Writes the index, the configuration and the other files, and moves the folder into its place.
@@ -138,7 +136,9 @@ impl FolderWriter {
         }
         let mut shards = Vec::new();
         for (name, file, bytes) in &mut self.files {
-            let digest = digest(file).map_err(|e| io(&self.place.join(&*name), e))?;
+            let path = self.place.join(&*name);
+            file.sync_all().map_err(|e| flush_error(&path, *bytes, e))?;
+            let digest = digest(file).map_err(|e| io_error(&path, e))?;
             shards.push(json!({ "file": name, "bytes": bytes, "sha256": digest }));
         }
         let index = json!({
@@ -151,49 +151,48 @@ impl FolderWriter {
         for (name, bytes) in others {
             self.write_file(name, bytes)?;
         }
-        self.files.clear();
-        let old = self.work.with_extension("old");
-        let replaced = self.place.exists();
-        if replaced {
-            fs::rename(&self.place, &old).map_err(|e| io(&self.place, e))?;
-        }
-        if let Err(e) = fs::rename(&self.work, &self.place) {
-            if replaced {
-                // Put back what was there; if even that fails, the first error is the one to tell.
-                fs::rename(&old, &self.place).ok();
-            }
-            return Err(io(&self.place, e));
-        }
-        self.finished = true;
-        if replaced {
-            fs::remove_dir_all(&old).map_err(|e| io(&old, e))?;
-        }
-        Ok(())
+        drop(std::mem::take(&mut self.files));
+        self.partial.finish()
+    }
+
+    fn create(&self, name: &str) -> Result<File> {
+        let file = File::options().read(true).write(true).create_new(true).open(self.partial.folder().join(name));
+        file.map_err(|e| io_error(&self.place.join(name), e))
     }
 
     fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.work.join(name);
-        let write = |path: &Path| {
-            let mut file = File::create_new(path)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        write(&path).map_err(|e| io(&path, e))
+        let path = self.place.join(name);
+        let mut file = self.create(name)?;
+        write_at(&mut file, &path, 0, bytes)?;
+        file.sync_all().map_err(|e| flush_error(&path, bytes.len() as u64, e))
     }
 }
 
-impl Drop for FolderWriter {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.files.clear();
-            // Nothing sensible can be done about a failure here, and another error is on its way already.
-            fs::remove_dir_all(&self.work).ok();
+/// Takes room on the disk for `bytes` bytes from `start` on, which read as zeros. A longer file alone is a promise:
+/// most file systems make it without having the room.
+fn reserve(file: &File, start: u64, bytes: u64) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if bytes > 0 {
+        use rustix::{fs, io::Errno};
+        match fs::fallocate(file, fs::FallocateFlags::empty(), start, bytes) {
+            Ok(()) => return Ok(()),
+            // Some file systems cannot.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => (),
+            Err(e) => return Err(e.into()),
         }
     }
+    file.set_len(start + bytes)
+}
+
+/// Writes into a file. An error names the first byte that was not written; `path` is what the user knows the file by.
+fn write_at(file: &mut File, path: &Path, offset: u64, bytes: &[u8]) -> Result<()> {
+    file.seek(SeekFrom::Start(offset)).and_then(|_| file.write_all(bytes)).map_err(|e| {
+        let at = file.stream_position().unwrap_or(offset);
+        Error::new(Code::Io, format!("{}: at byte {at}: {e}", path.display()))
+    })
 }
 
 fn digest(file: &mut File) -> std::io::Result<String> {
-    file.sync_all()?;
     file.seek(SeekFrom::Start(0))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
@@ -206,7 +205,12 @@ fn digest(file: &mut File) -> std::io::Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn io(path: &Path, error: std::io::Error) -> Error {
+/// What a disk refuses only now may be anywhere in the file.
+fn flush_error(path: &Path, bytes: u64, error: std::io::Error) -> Error {
+    Error::new(Code::Io, format!("{}: bytes 0 to {bytes}, to the disk: {error}", path.display()))
+}
+
+fn io_error(path: &Path, error: std::io::Error) -> Error {
     Error::new(Code::Io, format!("{}: {error}", path.display()))
 }
 
@@ -253,5 +257,16 @@ mod tests {
         let bytes = fs::read(place.join("a.safetensors")).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(tensors.tensor("y").unwrap().data(), [4; 4]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_write_that_fails_names_the_file_and_the_byte() {
+        // This device has the room of a full disk.
+        let mut file = File::options().write(true).open("/dev/full").unwrap();
+        let error = write_at(&mut file, Path::new("model/a.safetensors"), 1000, &[0; 10]).unwrap_err();
+        assert_eq!(error.code, Code::Io);
+        assert!(error.message.starts_with("model/a.safetensors: at byte "), "{error}");
+        assert!(error.message.contains("No space left"), "{error}");
     }
 }

@@ -5,7 +5,12 @@ use super::*;
 
 /// Everything that the sampler does, by sorting everything.
 fn textbook(options: &SampleOptions, prompt: &[u32], answer: &[u32], logits: &[f32], random: &mut Random) -> u32 {
-    let clean = |x: f32| if x.is_nan() { f32::NEG_INFINITY } else { x.min(f32::MAX) };
+    // -0 and 0 are equal scores.
+    let clean = |x: f32| match x {
+        _ if x.is_nan() => f32::NEG_INFINITY,
+        0.0 => 0.0,
+        _ => x.min(f32::MAX),
+    };
     let mut all: Vec<(f32, u32)> = (0u32..).zip(logits).map(|(token, &x)| (clean(x), token)).collect();
     for (x, token) in &mut all {
         if prompt.contains(token) || answer.contains(token) {
@@ -15,8 +20,8 @@ fn textbook(options: &SampleOptions, prompt: &[u32], answer: &[u32], logits: &[f
         if count > 0 {
             *x -= options.presence_penalty + options.frequency_penalty * count as f32;
         }
-        for (other, bias) in &options.logit_bias {
-            *x += if other == token { *bias } else { 0.0 };
+        for (_, bias) in options.logit_bias.iter().filter(|(other, _)| other == token) {
+            *x += bias;
         }
         *x = clean(*x);
     }
@@ -24,8 +29,7 @@ fn textbook(options: &SampleOptions, prompt: &[u32], answer: &[u32], logits: &[f
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let (most, best) = sorted[0];
     if options.temperature == 0.0 || most == f32::NEG_INFINITY {
-        // -0 and 0 are equal scores; the total order has them apart.
-        return all.iter().find(|(x, _)| *x == most).map_or(best, |&(_, token)| token);
+        return best;
     }
     let narrows = options.top_k > 0 && options.top_k < all.len() || options.top_p < 1.0;
     let mut kept: Vec<(f64, u32)> = if narrows { sorted } else { all }
@@ -163,6 +167,31 @@ fn greedy_takes_the_lowest_id_of_equals() {
     assert_eq!(sampler.sample(&mut [f32::NAN; 4]), 0);
     assert_eq!(sampler.sample(&mut []), 0);
     assert_eq!(argmax(&[-0.0, 0.0]), 0);
+}
+
+#[test]
+fn negative_zero_is_zero() {
+    let options = SampleOptions { temperature: 1.0, top_k: 1, ..SampleOptions::default() };
+    assert_eq!(Sampler::new(options, 3).unwrap().sample(&mut [-1.0, -0.0, 0.0]), 1);
+    // Found by chance: the textbook added a bias of zero to all other tokens, which made -0 into 0 there alone.
+    let options = SampleOptions {
+        temperature: 2.044993,
+        top_p: 0.5039936,
+        frequency_penalty: 1.5729457,
+        logit_bias: vec![(1, 1.4248222)],
+        seed: 5_773_243_471_772_784_859,
+        ..SampleOptions::default()
+    };
+    let logits = [3.0, -6.692232, -0.0, -1.6201603, 0.0];
+    let mut sampler = Sampler::new(options.clone(), logits.len()).unwrap();
+    let mut random = Random(options.seed);
+    let mut answer = Vec::new();
+    for _ in 0..5 {
+        let token = sampler.sample(&mut logits.clone());
+        assert_eq!(token, textbook(&options, &[], &answer, &logits, &mut random));
+        sampler.accept(token);
+        answer.push(token);
+    }
 }
 
 #[test]
