@@ -155,11 +155,11 @@ fn sum_tiles<S: Simd, L: Lanes<S>, const STREAMS: usize>(
             for stream in 0..STREAMS {
                 let odd = sums.odd[stream];
                 let even = lanes.sub16(s, sums.whole[stream], lanes.shl16::<8>(s, odd));
-                for tile in 0..L::TILES.len() {
+                for (tile, totals) in totals[stream][..L::TILES.len()].iter_mut().enumerate() {
                     let (even, odd) = (lanes.tile(s, even, tile), lanes.tile(s, odd, tile));
                     let (even, odd) = (s.sub16(even, excess), s.sub16(odd, excess));
                     let parts = [s.extend_low(even), s.extend_high(even), s.extend_low(odd), s.extend_high(odd)];
-                    for (total, part) in totals[stream][tile].iter_mut().zip(parts) {
+                    for (total, part) in totals.iter_mut().zip(parts) {
                         *total = s.add32(*total, s.shl32(part, shifts[stream]));
                     }
                 }
