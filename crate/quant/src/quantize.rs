@@ -148,6 +148,10 @@ impl Work<'_> {
             let (rows, columns) = id.kind.shape(self.config);
             let error_at = if self.options.choose.needs_errors(&self.options.budget) {
                 self.tell(format!("looking at {}", id.name()), 0);
+                // Not `predict_calibrated`, though it foresees the errors far better (on SmolLM2 a correlation of 0.97
+                // instead of 0.10): a few tokens with very large outputs make up most of a matrix's energy, so matrices
+                // that matter for all the others seem to lose nothing. Shared out by it, 3 planes a weight brought the
+                // probabilities three times as far from the checkpoint's (1.45 nats instead of 0.49).
                 predict(&self.rotation.matrix(self.checkpoint, id)?, rows, columns)
             } else {
                 [0.0; 9]
