@@ -21,12 +21,12 @@ NAME is one of: ${NAMES.join(", ")}
   --help    this text, or after NAME the options of that benchmark
 `;
 
-/** Prints an object's values as aligned lines; lists of objects become tables. */
-function show(result) {
+/** Prints an object's values as aligned lines; lists of objects become tables, of these columns or of all. */
+function show(result, columns) {
   for (const [name, value] of Object.entries(result)) {
     if (Array.isArray(value) && value.every((row) => row !== null && typeof row === "object")) {
       process.stdout.write(`${name}\n`);
-      console.table(value);
+      console.table(value, columns);
     } else {
       process.stdout.write(`${name}: ${typeof value === "object" ? JSON.stringify(value) : value}\n`);
     }
@@ -40,7 +40,7 @@ async function bench(name, words) {
   await main({ help: benchmark.help, options, args: words }, async ({ values: { json, record: keep, ...values } }) => {
     await setup({ tests: benchmark.browser });
     const result = { benchmark: name, flags: words, machine: machine(), ...(await benchmark.run(values)) };
-    show(result);
+    show(result, benchmark.columns);
     if (keep) say(`- written: ${await record(result)}`);
     if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
   });

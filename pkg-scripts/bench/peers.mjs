@@ -17,7 +17,7 @@ import { ratios } from "./peers/ratios.mjs";
 /** A text that any language model goes on repeating: no engine ends early, and the answer can be checked. */
 const SENTENCE = "The tower clock had stopped at noon, and nobody in the village could say why. ";
 const PROMPT = SENTENCE.repeat(10);
-const BEFORE = "A boat without sails lay in the harbour, and all the children knew its name. ".repeat(10);
+const BEFORE = "A boat without sails lay in the harbour, and all the children knew its name. ".repeat(3);
 const TOKENS = 96;
 const CONTEXT = 1024;
 
@@ -153,7 +153,7 @@ greedy answer of ${TOKENS} tokens by the clock of the page, the same way for eac
   prefill   prompt tokens / time from the request until the first token is there
   decode    (tokens - 1) / time from the first token to the last
 
-Rows give medians, with the least and the greatest. ratios are the default model's medians over the best of wllama's,
+The object of --json has all of each row, the printed table a part. Rows give medians, with the least and the greatest. ratios are the default model's medians over the best of wllama's,
 whatever its version and file, on one thread (1t) and on all cores (mt); nomul runs on one thread so far, and with that
 it stands in mt too. ratios_3bit are those of --model3, ratios_onnx those of the default model over transformers.js.
 
@@ -165,6 +165,7 @@ of the page's process (Linux). weights and wasm are the sizes of files, the toke
 export const benchmark = {
   help,
   browser: true,
+  columns: ["engine", "version", "weights", "threads", "prefill_tokens_per_s", "decode_tokens_per_s", "note"],
   options: {
     model: { type: "string" },
     model3: { type: "string" },

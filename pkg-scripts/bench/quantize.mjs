@@ -8,6 +8,7 @@ import { defaultCheckpoint } from "../shared/checkpoint.mjs";
 import { Failure, fromUser, say } from "../shared/command.mjs";
 import { nomul } from "../shared/folders.mjs";
 import { peakMemory } from "../shared/memory.mjs";
+import { rounded } from "../shared/statistics.mjs";
 
 /** Runs a program to its end; seconds, and the most memory that it took (null where the system does not tell). */
 function watched(program, words) {
@@ -20,7 +21,7 @@ function watched(program, words) {
     child.on("error", (error) => failed(new Failure(`${program}: ${error.message}`)));
     child.on("close", (status, signal) => {
       clearInterval(look);
-      const seconds = (performance.now() - began) / 1000;
+      const seconds = rounded((performance.now() - began) / 1000);
       if (status === 0) done({ seconds, peak_memory_bytes: peak ?? null });
       else failed(new Failure(`${program} ${words[0]}: ended with ${signal ?? `status ${status}`}`));
     });

@@ -1,5 +1,7 @@
 // How nomul does beside the others, as numbers to multiply by.
 
+import { rounded } from "../../shared/statistics.mjs";
+
 const FIGURES = { decode: "decode_tokens_per_s", prefill: "prefill_tokens_per_s" };
 
 const best = (rows, figure) => Math.max(...rows.map((row) => row[figure]));
@@ -19,7 +21,7 @@ export function ratios(ours, theirs) {
     const runners = alike.length > 0 || label === "1t" ? alike : ours;
     for (const [name, figure] of Object.entries(FIGURES)) {
       const measured = rivals.length > 0 && runners.length > 0;
-      found[`${name}_${label}`] = measured ? best(runners, figure) / best(rivals, figure) : null;
+      found[`${name}_${label}`] = measured ? rounded(best(runners, figure) / best(rivals, figure)) : null;
     }
   }
   return found;
