@@ -47,7 +47,8 @@ async function run({ model, engines, prompt = "177", tokens = "96", rounds = "3"
 }
 
 const help = `
-usage: npm run bench -- decode [--model FOLDER] [--engines LIST] [--prompt N] [--tokens N] [--rounds N] [--json]
+usage: npm run bench -- decode [--model FOLDER] [--engines LIST] [--prompt N] [--tokens N] [--rounds N]
+                             [--record] [--json]
 
 Tokens a second in prefill and decode, greedy.
 
@@ -57,6 +58,7 @@ Tokens a second in prefill and decode, greedy.
   --prompt N        tokens the command reads (default: 177; the package reads a text of about as many)
   --tokens N        tokens to write (default: 96)
   --rounds N        how often each engine is measured (default: 3)
+  --record          also writes the result to tests/bench/records/
   --json            the last line is one object
 `;
 

@@ -17,13 +17,15 @@ async function run({ model, engines, rounds = "3" }) {
 }
 
 const help = `
-usage: npm run bench -- kernels [--model FOLDER] [--engines LIST] [--rounds N] [--json]
+usage: npm run bench -- kernels [--model FOLDER] [--engines LIST] [--rounds N]
+                              [--record] [--json]
 
 The time that the products of one token take, and how fast the model is read meanwhile.
 
   --model FOLDER    the model (default: the default model)
   --engines LIST    separated by commas, out of: ${COMMAND_ENGINES.join(", ")}
   --rounds N        how often each engine is measured (default: 3)
+  --record          also writes the result to tests/bench/records/
   --json            the last line is one object
 `;
 

@@ -1,0 +1,25 @@
+// wllama 2: llama.cpp, in one build for one thread and one for several.
+
+import { LoggerWithoutDebug, Wllama } from "/wllama2/esm/index.js";
+
+const WASM = { single: "esm/single-thread/wllama.wasm", multi: "esm/multi-thread/wllama.wasm" };
+
+export async function open({ model, context, threads }) {
+  const paths = {
+    "single-thread/wllama.wasm": `/wllama2/${WASM.single}`,
+    "multi-thread/wllama.wasm": `/wllama2/${WASM.multi}`,
+  };
+  const wllama = new Wllama(paths, { logger: LoggerWithoutDebug, suppressNativeLog: true });
+  const settings = { n_ctx: context, n_threads: threads, useCache: false };
+  await wllama.loadModelFromUrl(new URL(model, location.href).href, settings);
+  return {
+    wasm: WASM[wllama.isMultithread() ? "multi" : "single"],
+    threads: wllama.getNumThreads(),
+    async complete(prompt, nPredict, onToken) {
+      const pieces = new TextDecoder();
+      const onNewToken = (_token, piece) => onToken(pieces.decode(piece, { stream: true }));
+      await wllama.createCompletion(prompt, { nPredict, sampling: { temp: 0 }, useCache: false, onNewToken });
+      return { prompt_tokens: (await wllama.tokenize(prompt)).length, cached_tokens: 0 };
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ratios } from "../bench/peers/ratios.mjs";
+import { withoutFolders } from "../shared/record.mjs";
+import { median, spread } from "../shared/statistics.mjs";
+
+test("the median is in the middle, whatever the order", () => {
+  assert.equal(median([7]), 7);
+  assert.equal(median([9, 10, 1]), 9, "numbers are not sorted as words");
+  assert.equal(median([4, 1, 3, 2]), 2.5);
+  const numbers = Object.freeze([3, 1, 2]);
+  assert.deepEqual(spread("speed", numbers), { speed: 2, speed_min: 1, speed_max: 3 });
+});
+
+const row = (threads, prefill_tokens_per_s, decode_tokens_per_s) => ({
+  threads,
+  prefill_tokens_per_s,
+  decode_tokens_per_s,
+});
+
+test("ratios are over the best of the others, for each figure and number of threads", () => {
+  const others = [row(1, 20, 15), row(1, 25, 10), row(2, 40, 20), row(2, 30, 25)];
+  assert.deepEqual(ratios([row(1, 50, 30)], others), {
+    decode_1t: 2,
+    prefill_1t: 2,
+    decode_mt: 1.2,
+    prefill_mt: 1.25,
+  });
+  assert.equal(ratios([row(1, 50, 30), row(2, 80, 50)], others).decode_mt, 2, "with threads of its own");
+});
+
+test("what was not measured has no ratio", () => {
+  const none = { decode_1t: null, prefill_1t: null, decode_mt: null, prefill_mt: null };
+  assert.deepEqual(ratios([row(1, 50, 30)], []), none);
+  assert.deepEqual(ratios([], [row(1, 20, 15), row(2, 40, 25)]), none);
+  assert.equal(ratios([row(1, 50, 30)], [row(1, 20, 15)]).decode_mt, null, "a machine of one core");
+});
+
+test("a record does not tell where files lie", () => {
+  assert.deepEqual(
+    withoutFolders({
+      flags: ["--gguf", "/home/me/a.gguf", "--onnx=../x/b", "--rounds", "2", "./c/", "C:\\models\\d"],
+      rows: [{ model: "/cache/models/e", speed: 1.5, note: null, cpu: "A 7 w/ B" }],
+    }),
+    {
+      flags: ["--gguf", "a.gguf", "--onnx=b", "--rounds", "2", "c/", "d"],
+      rows: [{ model: "e", speed: 1.5, note: null, cpu: "A 7 w/ B" }],
+    },
+  );
+});
