@@ -153,13 +153,15 @@ greedy answer of ${TOKENS} tokens by the clock of the page, the same way for eac
   prefill   prompt tokens / time from the request until the first token is there
   decode    (tokens - 1) / time from the first token to the last
 
-The object of --json has all of each row, the printed table a part. Rows give medians, with the least and the greatest. ratios are the default model's medians over the best of wllama's,
-whatever its version and file, on one thread (1t) and on all cores (mt); nomul runs on one thread so far, and with that
-it stands in mt too. ratios_3bit are those of --model3, ratios_onnx those of the default model over transformers.js.
+Rows give medians, with the least and the greatest; the printed table is a part of what --json has. ratios are the default
+model's medians over the best of wllama's, whatever its version and file, on one thread (1t) and on all cores (mt); nomul
+runs on one thread so far, and with that it stands in mt too. ratios_3bit are those of --model3, ratios_onnx those of the
+default model over transformers.js.
 
 Memory, each the most of all rounds: wasm_memory is what the engine's WebAssembly memories grew to; page_memory is
-performance.measureUserAgentSpecificMemory, in which Chromium counts little of that; process_memory is the resident set
-of the page's process (Linux). weights and wasm are the sizes of files, the tokenizer included in weights.
+performance.measureUserAgentSpecificMemory, in which Chromium leaves some of these out and counts others, shared between
+threads, more than once; process_memory is the resident set of the page's process (Linux). weights and wasm are the sizes
+of files, the tokenizer included in weights.
 `;
 
 export const benchmark = {
