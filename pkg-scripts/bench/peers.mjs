@@ -8,7 +8,7 @@ import { serve } from "../serve.mjs";
 import { CHROMIUM_FLAGS, findChromium } from "../shared/browser.mjs";
 import { defaultCheckpoint } from "../shared/checkpoint.mjs";
 import { Failure, fromUser } from "../shared/command.mjs";
-import { inTurn, prepareEngines } from "../shared/engines.mjs";
+import { chosenRounds, inTurn, prepareEngines } from "../shared/engines.mjs";
 import { peakMemory } from "../shared/memory.mjs";
 import { spread } from "../shared/statistics.mjs";
 import { configurations } from "./peers/configurations.mjs";
@@ -93,7 +93,8 @@ function row({ engine, version, weights, weights_bytes, threads, note }, samples
   };
 }
 
-async function run({ model, model3, gguf = [], onnx, rounds = "3" }) {
+async function run({ model, model3, gguf = [], onnx, rounds }) {
+  const times = chosenRounds(rounds);
   await prepareEngines(["chromium"]);
   const all = await configurations({
     folder: model ? fromUser(model) : await modelFolder(),
@@ -108,7 +109,7 @@ async function run({ model, model3, gguf = [], onnx, rounds = "3" }) {
   const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS });
   let samples;
   try {
-    samples = await inTurn(names, Number(rounds), (name) => measure(all[names.indexOf(name)], browser, served.url));
+    samples = await inTurn(names, times, (name) => measure(all[names.indexOf(name)], browser, served.url));
   } finally {
     await browser.close();
     await served.close();
