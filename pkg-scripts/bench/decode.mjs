@@ -5,6 +5,7 @@ import { fromUser } from "../shared/command.mjs";
 import {
   COMMAND_ENGINES,
   chosenEngines,
+  chosenRounds,
   command,
   completeInChromium,
   inNode,
@@ -34,7 +35,8 @@ const ENGINES = {
   "chromium relaxed": async (folder, { request }) => speeds(await completeInChromium(folder, "relaxed", request)),
 };
 
-async function run({ model, engines, prompt = "177", tokens = "96", rounds = "3" }) {
+async function run({ model, engines, prompt = "177", tokens = "96", rounds }) {
+  const times = chosenRounds(rounds);
   const names = chosenEngines(engines, Object.keys(ENGINES));
   await prepareEngines(names);
   const folder = model ? fromUser(model) : await modelFolder();
@@ -42,7 +44,7 @@ async function run({ model, engines, prompt = "177", tokens = "96", rounds = "3"
     words: ["--prompt", prompt, "-n", tokens, "--rounds", "1"],
     request: { prompt: TEXT, max_tokens: Number(tokens), temperature: 0, seed: 0 },
   };
-  const speed = await inTurn(names, Number(rounds), (engine) => ENGINES[engine](folder, setting));
+  const speed = await inTurn(names, times, (engine) => ENGINES[engine](folder, setting));
   return { model: folder, speed };
 }
 

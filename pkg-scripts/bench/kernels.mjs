@@ -2,14 +2,15 @@
 
 import { modelFolder } from "../model.mjs";
 import { fromUser } from "../shared/command.mjs";
-import { COMMAND_ENGINES, chosenEngines, command, inTurn, prepareEngines } from "../shared/engines.mjs";
+import { COMMAND_ENGINES, chosenEngines, chosenRounds, command, inTurn, prepareEngines } from "../shared/engines.mjs";
 
-async function run({ model, engines, rounds = "3" }) {
+async function run({ model, engines, rounds }) {
+  const times = chosenRounds(rounds);
   const names = chosenEngines(engines, COMMAND_ENGINES);
   await prepareEngines(names);
   const folder = model ? fromUser(model) : await modelFolder();
   const words = ["--prompt", "1", "-n", "1", "--rounds", "5"];
-  const products = await inTurn(names, Number(rounds), async (engine) => {
+  const products = await inTurn(names, times, async (engine) => {
     const { back_end, model_megabytes, kernel_ms_per_token } = await command(engine, "bench", folder, words);
     return { back_end, kernel_ms_per_token, gigabytes_per_s: model_megabytes / kernel_ms_per_token };
   });

@@ -8,7 +8,7 @@ import { serve } from "../serve.mjs";
 import { CHROMIUM_FLAGS, findChromium } from "../shared/browser.mjs";
 import { defaultCheckpoint } from "../shared/checkpoint.mjs";
 import { Failure, fromUser } from "../shared/command.mjs";
-import { inTurn, prepareEngines } from "../shared/engines.mjs";
+import { chosenRounds, inTurn, prepareEngines } from "../shared/engines.mjs";
 import { peakMemory } from "../shared/memory.mjs";
 import { spread } from "../shared/statistics.mjs";
 import { configurations } from "./peers/configurations.mjs";
@@ -93,7 +93,8 @@ function row({ engine, version, weights, weights_bytes, threads, note }, samples
   };
 }
 
-async function run({ model, model3, gguf = [], onnx, rounds = "3" }) {
+async function run({ model, model3, gguf = [], onnx, rounds }) {
+  const times = chosenRounds(rounds);
   await prepareEngines(["chromium"]);
   const all = await configurations({
     folder: model ? fromUser(model) : await modelFolder(),
@@ -108,7 +109,7 @@ async function run({ model, model3, gguf = [], onnx, rounds = "3" }) {
   const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS });
   let samples;
   try {
-    samples = await inTurn(names, Number(rounds), (name) => measure(all[names.indexOf(name)], browser, served.url));
+    samples = await inTurn(names, times, (name) => measure(all[names.indexOf(name)], browser, served.url));
   } finally {
     await browser.close();
     await served.close();
@@ -153,13 +154,15 @@ greedy answer of ${TOKENS} tokens by the clock of the page, the same way for eac
   prefill   prompt tokens / time from the request until the first token is there
   decode    (tokens - 1) / time from the first token to the last
 
-The object of --json has all of each row, the printed table a part. Rows give medians, with the least and the greatest. ratios are the default model's medians over the best of wllama's,
-whatever its version and file, on one thread (1t) and on all cores (mt); nomul runs on one thread so far, and with that
-it stands in mt too. ratios_3bit are those of --model3, ratios_onnx those of the default model over transformers.js.
+Rows give medians, with the least and the greatest; the printed table is a part of what --json has. ratios are the default
+model's medians over the best of wllama's, whatever its version and file, on one thread (1t) and on all cores (mt); nomul
+runs on one thread so far, and with that it stands in mt too. ratios_3bit are those of --model3, ratios_onnx those of the
+default model over transformers.js.
 
 Memory, each the most of all rounds: wasm_memory is what the engine's WebAssembly memories grew to; page_memory is
-performance.measureUserAgentSpecificMemory, in which Chromium counts little of that; process_memory is the resident set
-of the page's process (Linux). weights and wasm are the sizes of files, the tokenizer included in weights.
+performance.measureUserAgentSpecificMemory, in which Chromium leaves some of these out and counts others, shared between
+threads, more than once; process_memory is the resident set of the page's process (Linux). weights and wasm are the sizes
+of files, the tokenizer included in weights.
 `;
 
 export const benchmark = {

@@ -8,6 +8,7 @@ import { modelFolder } from "../model.mjs";
 import { serve } from "../serve.mjs";
 import { CHROMIUM_FLAGS, findChromium } from "../shared/browser.mjs";
 import { Failure, fromUser, say } from "../shared/command.mjs";
+import { chosenRounds } from "../shared/engines.mjs";
 import { dist } from "../shared/folders.mjs";
 import { spread } from "../shared/statistics.mjs";
 
@@ -50,18 +51,18 @@ async function visit(folder, url) {
   }
 }
 
-async function run({ model, rounds = "3" }) {
-  if (!/^[1-9]\d*$/.test(rounds)) throw new Failure("--rounds has to be a number over 0");
+async function run({ model, rounds }) {
+  const times = chosenRounds(rounds);
   await build();
   const folder = model ? fromUser(model) : await modelFolder();
   const served = await serve({ root: dist, models: { model: folder } });
   const visits = { cold: [], warm: [] };
   try {
-    for (let round = 1; round <= Number(rounds); round++) {
+    for (let round = 1; round <= times; round++) {
       const profile = await mkdtemp(join(tmpdir(), "nomul-profile-"));
       try {
         for (const cache of Object.keys(visits)) {
-          say(`- ${cache}, ${round} of ${rounds}`);
+          say(`- ${cache}, ${round} of ${times}`);
           visits[cache].push(await visit(profile, served.url));
         }
       } finally {

@@ -43,12 +43,17 @@ export async function prepareEngines(names) {
   if (!names.every((name) => COMMAND_ENGINES.includes(name))) await buildPackage();
 }
 
+/** The number of an option `--rounds`. */
+export function chosenRounds(text = "3") {
+  if (!/^[1-9]\d*$/.test(text)) throw new Failure("--rounds has to be a number over 0");
+  return Number(text);
+}
+
 /**
  * Measures one engine after the other, and all of them `rounds` times, so that a machine that slows down slows all of
  * them down. Answers with rows of what `measure(engine)` answers with.
  */
 export async function inTurn(names, rounds, measure) {
-  if (!(Number.isInteger(rounds) && rounds > 0)) throw new Failure("--rounds has to be a number over 0");
   const rows = [];
   for (let round = 1; round <= rounds; round++) {
     for (const engine of names) {

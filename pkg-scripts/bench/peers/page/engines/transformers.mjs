@@ -1,35 +1,25 @@
-// transformers.js: ONNX Runtime, on the processor.
+// transformers.js: ONNX Runtime, on the processor. It would work on the page's own thread; here it gets a worker, as the
+// others have one.
 
-import { AutoModelForCausalLM, AutoTokenizer, env } from "/transformers/dist/transformers.js";
-
-env.allowRemoteModels = false;
-env.allowLocalModels = true;
-env.localModelPath = "/";
-env.useBrowserCache = false;
-
-export async function open({ model, file, dtype, threads }) {
-  env.backends.onnx.wasm.wasmPaths = "/onnxruntime/dist/";
-  env.backends.onnx.wasm.numThreads = threads;
-  const tokenizer = await AutoTokenizer.from_pretrained(model);
-  const settings = { device: "wasm", dtype, model_file_name: file, use_external_data_format: false };
-  const opened = await AutoModelForCausalLM.from_pretrained(model, settings);
-  const [engine] = performance.getEntriesByType("resource").filter(({ name }) => name.endsWith(".wasm"));
-  return {
-    wasm: engine && new URL(engine.name).pathname.split("/").slice(2).join("/"),
-    threads,
-    async complete(prompt, max_new_tokens, onToken) {
-      const inputs = await tokenizer(prompt, { add_special_tokens: false });
-      let isPrompt = true;
-      const streamer = {
-        // The prompt comes first, then token after token.
-        put([ids]) {
-          if (!isPrompt) onToken(tokenizer.decode(ids));
-          isPrompt = false;
-        },
-        end() {},
+export async function open(options) {
+  const worker = new Worker("engines/transformers-worker.mjs", { type: "module" });
+  let onToken;
+  const ask = (question) =>
+    new Promise((done, failed) => {
+      worker.onerror = ({ message }) => failed(new Error(message));
+      worker.onmessage = ({ data: { token, answer, error } }) => {
+        if (token !== undefined) onToken(token);
+        else if (error !== undefined) failed(new Error(error));
+        else done(answer);
       };
-      await opened.generate({ ...inputs, max_new_tokens, do_sample: false, streamer });
-      return { prompt_tokens: inputs.input_ids.dims[1], cached_tokens: 0 };
+      worker.postMessage(question);
+    });
+  const opened = await ask({ open: options });
+  return {
+    ...opened,
+    complete(prompt, tokens, each) {
+      onToken = each;
+      return ask({ complete: { prompt, tokens } });
     },
   };
 }
