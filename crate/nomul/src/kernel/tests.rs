@@ -54,6 +54,12 @@ pub(super) fn textbook(
     units.iter_mut().for_each(|e| *e = (*e).min(lowest + reach));
     let highest = *units.iter().max().unwrap();
     let dropped = 16 - precision.bits() as i32;
+    let fine: Vec<Vec<i32>> = (0..if halved { 1 } else { planes })
+        .map(|b| {
+            let in_units = |k: usize| (scaled(b, k) as f64 * 2f64.powi(units[k / 64])).round_ties_even() as i32;
+            (0..padded).map(|k| if k % 4 == 0 { in_units(k) | 1 } else { in_units(k) & !1 }).collect()
+        })
+        .collect();
     (0..rows)
         .map(|n| {
             let mut total = 0i64;
@@ -66,9 +72,7 @@ pub(super) fn textbook(
                 for (b, g) in groups(block).flat_map(|g| (0..planes).map(move |b| (b, g))) {
                     let sum: i32 = (0..4)
                         .map(|c| {
-                            let plane = if halved { 0 } else { b };
-                            let fine = (scaled(plane, 4 * g + c) as f64 * 2f64.powi(exponent)).round_ties_even() as i32;
-                            let fine = if c == 0 { fine | 1 } else { fine & !1 };
+                            let fine = fine[if halved { 0 } else { b }][4 * g + c];
                             if 4 * g + c < columns && signs(b, n, 4 * g + c) { fine } else { -fine }
                         })
                         .sum();
