@@ -20,7 +20,7 @@ use crate::{
     kernel::{self, Columns, Planes, Precision, Scales},
     plane::{BLOCK_COLUMNS, Layout, TILE_ROWS, VECTOR_COLUMNS},
     scale::Scale,
-    stream::zeroed,
+    stream::{no_memory, zeroed},
 };
 
 /// Planes of keys. A score is an exponent: its error counts more than that of what is mixed.
@@ -34,6 +34,8 @@ const PRECISION: Precision = Precision::ELEVEN;
 const SPREAD: [f32; 9] = [0.0, 1.0, 1.25, 1.47, 1.68, 1.89, 2.09, 2.28, 2.47];
 /// The transform of keys and queries needs no secret, only signs that are not all the same.
 const SEED: u64 = 0x6b65_7973;
+/// What errors call them.
+const WHAT: &str = "the keys and values of the context";
 
 /// How keys and values are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,6 @@ impl Default for LayerCache {
 impl LayerCache {
     /// Room for `context` positions, taken now.
     pub fn new(config: &ModelConfig, context: usize, kind: CacheKind) -> Result<LayerCache> {
-        let what = "the keys and values of the context";
         Ok(match kind {
             CacheKind::Planes => LayerCache::Planes(
                 (0..config.num_key_value_heads)
@@ -84,7 +85,7 @@ impl LayerCache {
                 let room = || -> Result<Vec<f32>> {
                     let mut floats = Vec::new();
                     let count = context * config.key_value_size();
-                    floats.try_reserve_exact(count).map_err(|_| crate::stream::no_memory(4 * count, what))?;
+                    floats.try_reserve_exact(count).map_err(|_| no_memory(4 * count, WHAT))?;
                     Ok(floats)
                 };
                 LayerCache::Floats { keys: room()?, values: room()? }
@@ -132,7 +133,7 @@ impl HeadCache {
         let context = context.div_ceil(BLOCK_COLUMNS) * BLOCK_COLUMNS;
         let key_layout = Layout::new(context, length, KEY_PLANES);
         let value_layout = Layout::new(length, context, VALUE_PLANES);
-        let signs = |layout: Layout| zeroed(layout.bytes().unwrap_or(usize::MAX), "the keys and values of the context");
+        let signs = |layout: Layout| zeroed(layout.bytes().unwrap_or(usize::MAX), WHAT);
         Ok(HeadCache {
             length,
             key_layout,

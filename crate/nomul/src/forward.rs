@@ -98,7 +98,6 @@ pub fn block<W: Weights>(
     let Scratch { rope, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, scores, .. } =
         scratch;
     let (keys_by, kernel) = (&scratch.keys, &mut scratch.kernel);
-    let stride = keys;
     let x = &mut x[..tokens * hidden];
     let normed = &mut normed[..tokens * hidden];
     let query = &mut query[..tokens * queries];
@@ -158,12 +157,18 @@ pub fn block<W: Weights>(
                     cache.attend(queries, start..end, scores, mixed, kernel);
                 }
             }
-            LayerCache::Floats { keys: all_keys, values } => {
-                let (keys, values) = (&all_keys[start * keys..end * keys], &values[start * keys..end * keys]);
+            LayerCache::Floats { keys: past_keys, values: past_values } => {
                 for (index, (queries, mixed)) in heads.enumerate() {
-                    let (keys, values) = (&keys[index * head..], &values[index * head..]);
-                    let scores = &mut scores[..end - start];
-                    on_best(Attention { queries, mixed, keys, values, scores, head, stride });
+                    let past = start * keys + index * head..end * keys;
+                    on_best(Attention {
+                        queries,
+                        mixed,
+                        keys: &past_keys[past.clone()],
+                        values: &past_values[past],
+                        scores: &mut scores[..end - start],
+                        head,
+                        stride: keys,
+                    });
                 }
             }
         }

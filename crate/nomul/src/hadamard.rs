@@ -230,6 +230,7 @@ fn signed_sum<S: Simd, const ROW: usize, const TRANSPOSED: bool>(s: S, parts: &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::{BACK_ENDS, run};
     use alloc::vec;
 
     /// The matrix itself: one column per unit vector.
@@ -274,6 +275,46 @@ mod tests {
             transform.inverse(&mut y);
             for (y, x) in y.iter().zip(&x) {
                 assert!((y / transform.order() as f32 - x).abs() < 1e-4, "{n}");
+            }
+        }
+    }
+
+    /// One sign of the matrix: a product of signs of its factors, each of which reads a digit of row and column.
+    fn entry(transform: &Hadamard, row: usize, column: usize) -> f32 {
+        let (mut place, mut sign) = (transform.order(), transform.signs[column]);
+        if row / place != column / place {
+            return 0.0;
+        }
+        for factor in core::iter::repeat_n(12, transform.twelves).chain(core::iter::repeat_n(2, transform.twos)) {
+            place /= factor;
+            let (r, c) = (row / place % factor, column / place % factor);
+            let positive = if factor == 12 { PALEY12[r][c] } else { r & c == 0 };
+            sign = if positive { sign } else { -sign };
+        }
+        sign
+    }
+
+    /// Whole numbers add up exactly, whatever the order.
+    #[test]
+    fn every_back_end_equals_the_matrix() {
+        for n in [1, 2, 3, 4, 5, 8, 12, 24, 48, 64, 80, 144, 160, 288, 576] {
+            let transform = Hadamard::new(n, 11);
+            let x: Vec<f32> = (0..2 * n).map(|i| (i * 37 % 101) as f32 - 50.0).collect();
+            let product = |x: &[f32], entry: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
+                (0..n).map(|row| (0..n).map(|column| entry(row, column) * x[column]).sum()).collect()
+            };
+            let rows = |entry: &dyn Fn(usize, usize) -> f32| -> Vec<f32> {
+                x.chunks_exact(n).flat_map(|x| product(x, entry)).collect()
+            };
+            let forward = rows(&|row, column| entry(&transform, row, column));
+            let inverse = rows(&|row, column| entry(&transform, column, row));
+            for back_end in BACK_ENDS {
+                let mut y = x.clone();
+                run(back_end, Rows::<false> { transform: &transform, rows: &mut y });
+                assert_eq!(y, forward, "{n}, {}", back_end.name());
+                let mut y = x.clone();
+                run(back_end, Rows::<true> { transform: &transform, rows: &mut y });
+                assert_eq!(y, inverse, "{n}, inverse, {}", back_end.name());
             }
         }
     }

@@ -116,13 +116,15 @@ impl State {
             bail!(Input, "context of {context} tokens: the model takes 1 to {}", config.max_position_embeddings);
         }
         let layers = (0..config.num_hidden_layers).map(|_| LayerCache::new(config, context, kind));
-        Ok(State {
-            position: 0,
-            context,
-            layers: layers.collect::<Result<_>>()?,
-            scratch: Scratch::new(config, CHUNK.min(context), context),
-            logits: vec![0.0; config.vocab_size],
-        })
+        let layers: Vec<_> = layers.collect::<Result<_>>()?;
+        let mut scratch = Scratch::new(config, CHUNK.min(context), context);
+        if let Some(LayerCache::Planes(heads)) = layers.first() {
+            // Once over the whole context, so that the kernel takes now what it will need.
+            let Scratch { query, mixed, scores, kernel, .. } = &mut scratch;
+            let group = config.num_attention_heads / config.num_key_value_heads * config.head_dim;
+            heads[0].attend(&query[..group], 0..context, scores, &mut mixed[..group], kernel);
+        }
+        Ok(State { position: 0, context, layers, scratch, logits: vec![0.0; config.vocab_size] })
     }
 
     /// Tokens said so far.

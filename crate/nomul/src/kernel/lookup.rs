@@ -139,7 +139,6 @@ fn sum_tiles<S: Simd, L: Lanes<S>, const STREAMS: usize>(
                 let (of_plane, others) = entries.split_at(tables * BLOCK_VECTORS);
                 entries = others;
                 let of_plane = &of_plane[tables * number * step..][..tables * step];
-                // Sums of their own for each plane: compilers of WebAssembly keep what lives on around a loop in memory.
                 let of_plane = match kind {
                     Entries::Split => walk.split(these, of_plane.as_chunks().0),
                     Entries::Single => walk.single(these, of_plane.as_chunks().0),

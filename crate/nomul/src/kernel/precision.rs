@@ -12,7 +12,7 @@
 //! | 11 | split | split | split | single | pairs, then fours |
 //! | 12 | split | split | split | split | single, pairs, then fours |
 //!
-//! A bit costs 4 to 8 % of the time and divides the noise of the entries by four.
+//! A bit costs 4 to 11 % of the time and divides the noise of the entries by four.
 
 use crate::plane::BLOCK_VECTORS;
 
@@ -26,7 +26,7 @@ pub struct Precision {
 /// How the entries of a plane are stored and added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entries {
-    /// Two tables: seven low bits, and the rest. The low ones are added in pairs, the rest for a whole block.
+    /// Two tables: seven low bits, and the rest. The low ones are added in pairs, the rest for a whole step.
     Split,
     /// One byte, widened by itself.
     Single,

@@ -7,9 +7,9 @@
 //! Both the power of two and the three terms of `r` are additions to the float's exponent field. A sum of zero has no
 //! exponent to add to and is masked.
 
-use super::lookup::padded_rows;
 use super::{
     BackEnd, Patterns, Planes,
+    lookup::padded_rows,
     simd::{Kernel, Simd, run},
     tables::{Tables, shift_add},
 };
@@ -41,32 +41,32 @@ impl Kernel for Finish<'_> {
         match matrix.rows_by {
             Some(scales) => {
                 for ((y, sums), scales) in full.iter_mut().zip(sums).zip(scales) {
-                    s.store_f32(scaled(s, in_units(s, s.load_i32(sums), exponent), scales), y);
+                    s.store_f32(four_rows(s, sums, exponent, Some(scales)), y);
                 }
             }
             None => {
                 for (y, sums) in full.iter_mut().zip(sums) {
-                    s.store_f32(in_units(s, s.load_i32(sums), exponent), y);
+                    s.store_f32(four_rows(s, sums, exponent, None), y);
                 }
             }
         }
         if !rest.is_empty() {
             let (group, mut last) = (full.len(), [0.0; 4]);
-            let sum = in_units(s, s.load_i32(&sums[group]), exponent);
-            let sum = match matrix.rows_by {
-                Some(scales) => scaled(s, sum, &scales[group]),
-                None => sum,
-            };
-            s.store_f32(sum, &mut last);
+            let scales = matrix.rows_by.map(|scales| &scales[group]);
+            s.store_f32(four_rows(s, &sums[group], exponent, scales), &mut last);
             rest.copy_from_slice(&last[..rest.len()]);
         }
     }
 }
 
-/// Four rows times their scales.
+/// The results of four rows.
 #[inline(always)]
-fn scaled<S: Simd>(s: S, sums: S::V, scales: &Patterns) -> S::V {
-    keep_nonzero(s, sums, shift_add(s, sums, scales))
+fn four_rows<S: Simd>(s: S, sums: &[i32; 4], exponent: i32, scales: Option<&Patterns>) -> S::V {
+    let sums = in_units(s, s.load_i32(sums), exponent);
+    match scales {
+        Some(scales) => keep_nonzero(s, sums, shift_add(s, sums, scales)),
+        None => sums,
+    }
 }
 
 /// `sum * 2^-exponent`.
