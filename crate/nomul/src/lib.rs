@@ -27,6 +27,7 @@ pub mod sample;
 pub mod scale;
 pub mod state;
 mod stream;
+pub mod team;
 pub mod weights;
 
 pub use config::ModelConfig;
