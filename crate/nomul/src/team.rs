@@ -33,6 +33,9 @@ impl Team for Alone {
     }
 }
 
+/// A worker's part, the number of its first item, and what is its own.
+type Part<'a, T, O> = (usize, &'a mut [T], &'a mut O);
+
 /// The part of a worker out of `count` things: contiguous, all of nearly the same size.
 pub fn share(count: usize, workers: usize, worker: usize) -> Range<usize> {
     let (each, longer) = (count / workers, count % workers);
@@ -64,7 +67,7 @@ pub fn split_with<T: Send, O: Send>(
     }
     let (mut start, mut rest, mut own) = (0, items, own.iter_mut());
     // Each is taken by one worker, so that no lock is ever waited for.
-    let parts: [Mutex<Option<(usize, &mut [T], &mut O)>>; MOST_WORKERS] = core::array::from_fn(|worker| {
+    let parts: [Mutex<Option<Part<T, O>>>; MOST_WORKERS] = core::array::from_fn(|worker| {
         Mutex::new((worker < workers).then(|| own.next()).flatten().map(|own| {
             let length = (share(units, workers, worker).len() * unit).min(rest.len());
             let (part, others) = core::mem::take(&mut rest).split_at_mut(length);
