@@ -1,4 +1,4 @@
-// The wasm engines: crate/wasm compiled twice, for plain and for relaxed SIMD, into web/lib/wasm/.
+// The wasm engines, into web/lib/wasm/: crate/wasm compiled twice, for plain and for relaxed SIMD, and crate/vectors.
 
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
@@ -8,8 +8,18 @@ import { gzipSync } from "node:zlib";
 import { Failure, isScript, main, onPath, run, say } from "./shared/command.mjs";
 import { cargoTool, root, target } from "./shared/folders.mjs";
 
-/** The instruction sets. Engines validate a whole module, so relaxed instructions need a file of their own. */
-const BUILDS = { simd: ["simd128"], relaxed: ["simd128", "relaxed-simd"] };
+/**
+ * A package and its instruction set. Engines validate a whole module, so relaxed instructions need a file of their own;
+ * graphs, JSON and search count and add, which relaxed instructions do not speed up.
+ */
+const BUILDS = {
+  simd: { crate: "nomul-wasm", features: ["simd128"] },
+  relaxed: { crate: "nomul-wasm", features: ["simd128", "relaxed-simd"] },
+  vectors: { crate: "nomul-vectors", features: ["simd128"] },
+};
+
+/** Their names, which are those of their folders. */
+export const WASM_BUILDS = Object.keys(BUILDS);
 
 /** What rustc's wasm32 target takes for granted, by wasm-opt's names, and SIMD. */
 const FEATURES = [
@@ -24,14 +34,14 @@ const FEATURES = [
   "simd",
 ];
 
-/** Builds both engines; each folder is replaced only when its files are complete. */
+/** Builds all engines; each folder is replaced only when its files are complete. */
 export async function buildWasm({ log = say } = {}) {
   const bindgen = existsSync(cargoTool("wasm-bindgen")) ? cargoTool("wasm-bindgen") : onPath("wasm-bindgen");
   if (!bindgen) throw new Failure("wasm-bindgen is not there: npm run setup builds it");
   const parent = join(root, "web", "lib", "wasm");
   await mkdir(parent, { recursive: true });
-  for (const [build, features] of Object.entries(BUILDS)) {
-    const module = await compile(build, features);
+  for (const [build, { crate, features }] of Object.entries(BUILDS)) {
+    const module = await compile(build, crate, features);
     const temporary = join(parent, `.${build}-${process.pid}`);
     try {
       await mkdir(temporary);
@@ -47,8 +57,8 @@ export async function buildWasm({ log = say } = {}) {
   }
 }
 
-/** Compiles crate/wasm for an instruction set; answers with the module's path. */
-async function compile(build, features) {
+/** Compiles a package for an instruction set; answers with the module's path. */
+async function compile(build, crate, features) {
   // A folder for each: cargo would otherwise compile everything anew whenever the flags change.
   const folder = join(target, "wasm", build);
   // Paths of the machine that builds have no place in what is shipped.
@@ -59,10 +69,10 @@ async function compile(build, features) {
     `--remap-path-prefix=${cargoHome}=cargo`,
   ];
   const words = ["--profile", "wasm", "--target", "wasm32-unknown-unknown", "--target-dir", folder];
-  await run("cargo", ["build", "--quiet", "--locked", "-p", "nomul-wasm", ...words], {
+  await run("cargo", ["build", "--quiet", "--locked", "-p", crate, ...words], {
     env: { CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") },
   });
-  return join(folder, "wasm32-unknown-unknown", "wasm", "nomul_wasm.wasm");
+  return join(folder, "wasm32-unknown-unknown", "wasm", `${crate.replace("-", "_")}.wasm`);
 }
 
 /** Writes the JavaScript side of the module, its types, and the module made to fit. */
@@ -84,7 +94,8 @@ const kilobytes = (bytes) => `${(bytes.length / 1000).toFixed(0)} kB`;
 const HELP = `
 usage: node pkg-scripts/build-wasm.mjs
 
-Compiles crate/wasm for plain and for relaxed SIMD into web/lib/wasm/simd and web/lib/wasm/relaxed.
+Compiles crate/wasm for plain and for relaxed SIMD into web/lib/wasm/simd and web/lib/wasm/relaxed, and crate/vectors into
+web/lib/wasm/vectors.
 `;
 
 if (isScript(import.meta.url)) await main({ help: HELP }, () => buildWasm());

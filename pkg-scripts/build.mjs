@@ -2,6 +2,7 @@
 
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { WASM_BUILDS } from "./build-wasm.mjs";
 import { setup } from "./setup.mjs";
 import { fromUser, isScript, main, run, say } from "./shared/command.mjs";
 import { atomically } from "./shared/atomic.mjs";
@@ -15,6 +16,7 @@ const ENGINE = [
   "rust-toolchain.toml",
   "crate/nomul",
   "crate/text",
+  "crate/vectors",
   "crate/wasm",
   "pkg-scripts/build-wasm.mjs",
 ];
@@ -28,7 +30,7 @@ const engine = (build) => join(root, "web", "lib", "wasm", build, "nomul_bg.wasm
 /** The package as npm would publish it: web/lib with its engines and its compiled TypeScript. */
 export async function buildPackage() {
   await step(
-    { name: "engines", title: "building the wasm engines", inputs: ENGINE, outputs: ["simd", "relaxed"].map(engine) },
+    { name: "engines", title: "building the wasm engines", inputs: ENGINE, outputs: WASM_BUILDS.map(engine) },
     () => run(process.execPath, ["pkg-scripts/build-wasm.mjs"]),
   );
   await step(

@@ -25,6 +25,7 @@ pub mod model;
 pub mod plane;
 pub mod sample;
 pub mod scale;
+pub mod search;
 pub mod state;
 mod stream;
 pub mod team;

@@ -1,6 +1,6 @@
 /** The calling thread's side of the protocol. */
 import { NomulError, abortError, packError, unpackError } from "./errors.js";
-import type { Answer, Ask, CallName, Calls, Port, Request, Response } from "./protocol.js";
+import type { Answer, Ask, CallMap, Calls, Port, Request, Response } from "./protocol.js";
 import type { Parts, Source } from "./source.js";
 
 interface Pending {
@@ -9,20 +9,22 @@ interface Pending {
   onEvent: ((event: never) => void) | undefined;
 }
 
-export interface CallOptions<N extends CallName> {
+export interface CallOptions<Event> {
   signal?: AbortSignal | undefined;
-  onEvent?: ((event: Calls[N]["event"]) => void) | undefined;
+  onEvent?: ((event: Event) => void) | undefined;
+  /** What the arguments hand over to the worker. */
+  transfer?: Transferable[] | undefined;
 }
 
-export class Client {
-  readonly #port: Port<Request, Response>;
+export class Client<C extends CallMap<C> = Calls> {
+  readonly #port: Port<Request<C>, Response>;
   readonly #pending = new Map<number, Pending>();
   #next = 1;
   #ended: NomulError | undefined;
   readonly #files: Files | undefined;
 
   /** `source` answers when the worker asks this thread for files. */
-  constructor(port: Port<Request, Response>, source: Source | undefined) {
+  constructor(port: Port<Request<C>, Response>, source?: Source) {
     this.#port = port;
     this.#files = source && new Files(source);
     port.hold(false);
@@ -39,17 +41,17 @@ export class Client {
   }
 
   /** Asks the worker. Rejects with an `AbortError` as soon as the signal fires; the worker stops at its next step. */
-  async call<N extends CallName>(
+  async call<N extends keyof C>(
     call: N,
-    args: Calls[N]["arguments"],
-    { signal, onEvent }: CallOptions<N> = {},
-  ): Promise<Calls[N]["result"]> {
+    args: C[N]["arguments"],
+    { signal, onEvent, transfer }: CallOptions<C[N]["event"]> = {},
+  ): Promise<C[N]["result"]> {
     if (this.#ended) throw this.#ended;
     if (signal?.aborted) throw abortError(signal);
     const id = this.#next++;
     let onAbort = () => {};
     try {
-      return await new Promise<Calls[N]["result"]>((resolve, reject) => {
+      return await new Promise<C[N]["result"]>((resolve, reject) => {
         onAbort = () => {
           this.#port.post({ id, abort: true });
           reject(abortError(signal));
@@ -57,7 +59,7 @@ export class Client {
         signal?.addEventListener("abort", onAbort);
         this.#pending.set(id, { resolve: resolve as Pending["resolve"], reject, onEvent });
         this.#port.hold(true);
-        this.#port.post({ id, call, arguments: args } as Request);
+        this.#port.post({ id, call, arguments: args } as Request<C>, transfer);
       });
     } finally {
       signal?.removeEventListener("abort", onAbort);

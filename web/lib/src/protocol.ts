@@ -39,7 +39,17 @@ export interface GenerateResult {
   timings: Timings;
 }
 
-/** Every call: what it takes, what it reports on its way, what it gives. */
+/** A call: what it takes, what it reports on its way, what it gives. */
+export interface Call {
+  arguments: unknown;
+  event: unknown;
+  result: unknown;
+}
+
+/** The calls that a worker answers, by name. */
+export type CallMap<C> = { [N in keyof C]: Call };
+
+/** Every call upon a model. */
 export interface Calls {
   open: { arguments: OpenArguments; event: LoadProgress; result: { contextLength: number } };
   /** Waits for the weights that were still streaming when `open` returned. */
@@ -55,8 +65,8 @@ export interface Calls {
 export type CallName = keyof Calls;
 
 /** Caller to worker. */
-export type Request =
-  | { [N in CallName]: { id: number; call: N; arguments: Calls[N]["arguments"] } }[CallName]
+export type Request<C extends CallMap<C> = Calls> =
+  | { [N in keyof C]: { id: number; call: N; arguments: C[N]["arguments"] } }[keyof C]
   | { id: number; abort: true }
   | { id: number; answer: Answer };
 

@@ -1,10 +1,11 @@
 /** The worker's side: one model, its download, and the calls upon it. */
+import { Turns, answerCalls, type HandlersOf } from "./calls.js";
 import type { Build } from "./detect.js";
 import { Download } from "./download.js";
 import type { Engine, EngineClass } from "./engine.js";
-import { NomulError, packError, unpackError } from "./errors.js";
+import { NomulError, unpackError } from "./errors.js";
 import { generate, tokenIds } from "./generate.js";
-import type { Answer, Ask, CallName, Calls, OpenArguments, Port, Request, Response } from "./protocol.js";
+import type { Answer, Ask, Calls, OpenArguments, Port, Request, Response } from "./protocol.js";
 import type { Parts, Source } from "./source.js";
 import type { LoadProgress, SamplingOptions } from "./types.js";
 
@@ -15,45 +16,16 @@ export interface Host {
   source(url: string): Source;
 }
 
-/** What a call gets beside its arguments. */
-interface Context<N extends CallName> {
-  signal: AbortSignal;
-  emit: (event: Calls[N]["event"]) => void;
-}
-
-type Handlers = {
-  [N in CallName]: (args: Calls[N]["arguments"], context: Context<N>) => Promise<Calls[N]["result"]>;
-};
+type Handlers = HandlersOf<Calls>;
 
 /** Answers the calls that come through the port, for as long as the worker lives. */
 export function serve(port: Port<Response, Request>, host: Host): void {
-  const running = new Map<number, AbortController>();
   const asker = new Asker(port);
   const handlers = new Session(host, asker).handlers();
-
-  const run = async <N extends CallName>(id: number, call: N, args: Calls[N]["arguments"]) => {
-    const controller = new AbortController();
-    running.set(id, controller);
-    try {
-      const result = await handlers[call](args, {
-        signal: controller.signal,
-        emit: (event) => port.post({ id, event }),
-      });
-      port.post({ id, result }, result instanceof Float32Array ? [result.buffer] : []);
-    } catch (error) {
-      port.post({ id, error: packError(error) });
-    } finally {
-      running.delete(id);
-    }
-  };
-
-  port.listen(
-    (request) => {
-      if ("call" in request) void run(request.id, request.call, request.arguments);
-      else if ("abort" in request) running.get(request.id)?.abort();
-      else asker.answered(request.id, request.answer);
-    },
-    () => undefined,
+  answerCalls<Calls>(
+    port,
+    (call) => handlers[call],
+    (id, answer) => asker.answered(id, answer),
   );
 }
 
@@ -68,8 +40,8 @@ class Session {
   readonly #download = new AbortController();
   #progress: LoadProgress | undefined;
   #report: (progress: LoadProgress) => void = () => undefined;
-  /** Ends when the engine's state is free: generation and logits use it in turn. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Generation and logits use the engine's state in turn. */
+  readonly #turns = new Turns();
 
   constructor(host: Host, asker: Asker) {
     this.#host = host;
@@ -134,17 +106,8 @@ class Session {
     return { contextLength: engine.contextLength };
   }
 
-  async #inTurn<T>(signal: AbortSignal, use: (engine: Engine) => T | Promise<T>): Promise<T> {
-    const before = this.#turn;
-    let free = () => {};
-    this.#turn = new Promise<void>((resolve) => (free = resolve));
-    try {
-      await before;
-      signal.throwIfAborted();
-      return await use(this.#ready);
-    } finally {
-      free();
-    }
+  #inTurn<T>(signal: AbortSignal, use: (engine: Engine) => T | Promise<T>): Promise<T> {
+    return this.#turns.take(signal, () => use(this.#ready));
   }
 }
 
