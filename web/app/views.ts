@@ -1,0 +1,31 @@
+/**
+ * What the page offers, in the order of its navigation. A view is here once there is something in it; all but the first
+ * are fetched when somebody goes there.
+ */
+import type { Component } from "svelte";
+import Language from "./panels/language/Language.svelte";
+
+export interface View {
+  /** Its address: `#/NAME`. */
+  name: string;
+  title: string;
+  /** One line for whoever has never heard of it. */
+  about: string;
+  /** The component. It stays in the page once it was visited; `shown` says whether it is in sight. */
+  load(): Promise<Component<{ shown: boolean }>>;
+}
+
+export const VIEWS: readonly [View, ...View[]] = [
+  {
+    name: "chat",
+    title: "Chat",
+    about: "A language model in this page whose weights are never multiplied: signs, shifts, look-ups and additions.",
+    load: async () => Language,
+  },
+];
+
+/** The view that an address names; the first one where it names none. */
+export function viewAt(hash: string): View {
+  const name = hash.replace(/^#\/?/, "").split("/", 1)[0];
+  return VIEWS.find((view) => view.name === name) ?? VIEWS[0];
+}
