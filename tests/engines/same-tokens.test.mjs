@@ -31,12 +31,12 @@ function sameTokens(title, folder, tokens) {
           native = await run("native");
         });
 
-        const run = (engine) =>
+        const run = (engine, ...words) =>
           command(
             engine,
             "run",
             where,
-            ["-p", PROMPT, "-n", tokens, "--temperature", temperature, "--seed", seed].map(String),
+            ["-p", PROMPT, "-n", tokens, "--temperature", temperature, "--seed", seed, ...words].map(String),
           );
 
         // The prompt goes in as the tokens of the native command, which may have put it into a chat template.
@@ -48,6 +48,12 @@ function sameTokens(title, folder, tokens) {
           assert.ok(native.prompt_tokens.length > 0 && native.tokens.length > 0);
           assert.deepEqual((await run("native")).tokens, native.tokens);
         });
+
+        for (const threads of [1, 2, 3]) {
+          test(`native, ${threads} threads`, async () => {
+            assert.deepEqual((await run("native", "--threads", threads)).tokens, native.tokens);
+          });
+        }
 
         for (const engine of COMMAND_ENGINES.filter((each) => each !== "native")) {
           test(engine, async () => {

@@ -9,15 +9,14 @@ use nomul::{
 };
 use serde_json::json;
 
-use crate::folder;
+use crate::{folder, threads::Threads};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// A model folder
     folder: PathBuf,
-    /// Threads (one is supported)
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
+    #[command(flatten)]
+    threads: Threads,
     /// Tokens of the prompt
     #[arg(long, default_value_t = 177)]
     prompt: usize,
@@ -36,14 +35,15 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    if arguments.threads != 1 {
-        bail!(Unsupported, "--threads {}: this version runs on one thread", arguments.threads);
-    }
     if arguments.prompt == 0 || arguments.tokens == 0 || arguments.rounds == 0 {
         bail!(Input, "--prompt, --tokens and --rounds must be at least 1");
     }
+    let team = arguments.threads.team()?;
+    let threads = team.size();
     let mut model = folder::model(&arguments.folder, arguments.planes)?;
     let mut state = State::new(model.config(), arguments.prompt + arguments.tokens)?;
+    state.set_team(model.config(), team.clone());
+    model.set_team(team);
     let vocabulary = model.config().vocab_size as u32;
     // Any tokens will do: the work does not depend on them.
     let prompt: Vec<u32> = (0..arguments.prompt as u32).map(|i| (i * 7919 + 13) % vocabulary).collect();
@@ -74,7 +74,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             "{}",
             json!({
                 "back_end": name,
-                "threads": 1,
+                "threads": threads,
                 "prompt_tokens": arguments.prompt,
                 "tokens": arguments.tokens,
                 "rounds": arguments.rounds,
@@ -87,7 +87,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         );
     } else {
         println!(
-            "{name}: prefill {prefill:.1} tokens/s, decode {decode:.1} tokens/s, of which {:.0} % in the kernel",
+            "{name}, {threads} threads: prefill {prefill:.1} tokens/s, decode {decode:.1} tokens/s, of which {:.0} % in the kernel",
             100.0 * share
         );
     }

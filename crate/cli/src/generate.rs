@@ -10,7 +10,7 @@ use nomul::{Result, sample::SampleOptions};
 use nomul_text::{Finish, GenerateOptions, Message, Session, Step, Usage};
 use serde_json::json;
 
-use crate::folder;
+use crate::{folder, threads::Threads};
 
 #[derive(clap::Args)]
 pub struct Sampling {
@@ -72,13 +72,17 @@ pub struct RunArguments {
     context: Option<usize>,
     #[command(flatten)]
     sampling: Sampling,
+    #[command(flatten)]
+    threads: Threads,
     /// One JSON object on the last line of standard output, no text before it
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(arguments: RunArguments) -> Result<()> {
+    let team = arguments.threads.team()?;
     let mut session = folder::session(&arguments.folder, arguments.planes, arguments.context)?;
+    session.set_team(team);
     let prompt = if arguments.chat {
         let message = Message { role: "user".into(), content: arguments.prompt };
         session.chat_prompt(&[message], true)?
@@ -135,13 +139,17 @@ pub struct ChatArguments {
     context: Option<usize>,
     #[command(flatten)]
     sampling: Sampling,
+    #[command(flatten)]
+    threads: Threads,
     /// One JSON object a line for each answer
     #[arg(long)]
     json: bool,
 }
 
 pub fn chat(arguments: ChatArguments) -> Result<()> {
+    let team = arguments.threads.team()?;
     let mut session = folder::session(&arguments.folder, arguments.planes, arguments.context)?;
+    session.set_team(team);
     let mut messages: Vec<Message> = Vec::new();
     messages.extend(arguments.system.map(|content| Message { role: "system".into(), content }));
     let asks = stdin().is_terminal();

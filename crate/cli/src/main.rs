@@ -12,6 +12,7 @@ mod perplexity;
 mod progress;
 mod quantize;
 mod signals;
+mod threads;
 
 use std::process::ExitCode;
 

@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::{
     folder::{self, io},
     progress::Bar,
+    threads::Threads,
 };
 
 #[derive(clap::Args)]
@@ -43,9 +44,8 @@ pub struct Arguments {
     /// How keys and values are kept
     #[arg(long, default_value = "auto")]
     cache: Cache,
-    /// Threads; windows are shared out among them
-    #[arg(long)]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: Threads,
     /// One JSON object on the last line of standard output
     #[arg(long)]
     json: bool,
@@ -65,6 +65,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     if arguments.window < 2 || arguments.windows == 0 {
         bail!(Input, "--window must be at least 2 and --windows at least 1");
     }
+    let threads = arguments.threads.count()?.get();
     let text = fs::read_to_string(&arguments.text).map_err(|e| io(&arguments.text, e))?;
     let path = Path::new(&arguments.model);
     let windows = |tokenizer: &[u8], config: Option<&[u8]>| -> Result<Vec<Vec<u32>>> {
@@ -82,7 +83,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             Ok(model)
         };
         // Each thread has a model of its own: the kernel's scratch is part of it.
-        each(&windows, arguments.threads, open, |model, tokens| {
+        each(&windows, threads, open, |model, tokens| {
             let (config, weights) = model.parts();
             score(config, weights, arguments.cache, tokens)
         })?
@@ -96,12 +97,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let windows = windows(tokenizer, file("tokenizer_config.json"))?;
         let dense = Dense::load(&checkpoint)?;
         let config = checkpoint.config();
-        each(
-            &windows,
-            arguments.threads,
-            || Ok(dense.view()),
-            |view, tokens| score(config, view, arguments.cache, tokens),
-        )?
+        each(&windows, threads, || Ok(dense.view()), |view, tokens| score(config, view, arguments.cache, tokens))?
     };
     let result = summarize(&losses)?;
     if arguments.json {
@@ -127,10 +123,10 @@ fn score<W: Weights>(config: &ModelConfig, weights: &mut W, cache: Cache, tokens
     window(config, weights, &mut State::with(config, tokens.len(), kind)?, tokens)
 }
 
-/// Scores every window, the threads taking the next one each time; `open` makes what a thread works with.
+/// Scores every window, the threads taking the next one each time, which needs less waiting than a team; `open` makes what a thread works with.
 fn each<M>(
     windows: &[Vec<u32>],
-    threads: Option<usize>,
+    threads: usize,
     open: impl Fn() -> Result<M> + Sync,
     score: impl Fn(&mut M, &[u32]) -> Result<Vec<f64>> + Sync,
 ) -> Result<Vec<Vec<f64>>> {
@@ -146,8 +142,7 @@ fn each<M>(
             done.push((position, score(&mut model, tokens)?));
         }
     };
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = threads.unwrap_or(available).clamp(1, windows.len().max(1));
+    let threads = threads.min(windows.len().max(1));
     let results = if threads == 1 {
         vec![work()]
     } else {

@@ -21,6 +21,7 @@ use crate::{
     plane::{BLOCK_COLUMNS, Layout, TILE_ROWS, VECTOR_COLUMNS},
     scale::Scale,
     stream::{no_memory, zeroed},
+    team::{Team, split},
 };
 
 /// Planes of keys. A score is an exponent: its error counts more than that of what is mixed.
@@ -95,7 +96,7 @@ impl LayerCache {
 
     /// Adds rows of keys and values, `key_value_size` each, of the positions from `position` on; what was there is
     /// forgotten.
-    pub fn extend(&mut self, position: usize, key: &[f32], value: &[f32], size: usize) {
+    pub fn extend(&mut self, position: usize, key: &[f32], value: &[f32], size: usize, team: &dyn Team) {
         match self {
             LayerCache::Floats { keys, values } => {
                 for (kept, new) in [(keys, key), (values, value)] {
@@ -104,14 +105,16 @@ impl LayerCache {
                 }
             }
             LayerCache::Planes(heads) => {
-                let rows = key.chunks_exact(size).zip(value.chunks_exact(size));
-                for (position, (key, value)) in (position..).zip(rows) {
-                    let length = size / heads.len();
-                    let parts = key.chunks_exact(length).zip(value.chunks_exact(length));
-                    for (head, (key, value)) in heads.iter_mut().zip(parts) {
-                        head.set(position, key, value);
+                let length = size / heads.len();
+                split(team, heads, 1, |first, heads| {
+                    let rows = key.chunks_exact(size).zip(value.chunks_exact(size));
+                    for (position, (key, value)) in (position..).zip(rows) {
+                        for (number, head) in (first..).zip(&mut *heads) {
+                            let at = number * length..(number + 1) * length;
+                            head.set(position, &key[at.clone()], &value[at]);
+                        }
                     }
-                }
+                });
             }
         }
     }
@@ -164,20 +167,20 @@ impl HeadCache {
     }
 
     /// Several query heads `(head, length)`, rotated and scaled, over the positions of a range: `mixed` becomes
-    /// `(head, length)`. `scores` has room for the positions of each head.
+    /// `(head, length)`.
     pub fn attend(
         &self,
         queries: &[f32],
         positions: core::ops::Range<usize>,
-        scores: &mut [f32],
         mixed: &mut [f32],
-        scratch: &mut kernel::Scratch,
+        worker: &mut kernel::Worker,
     ) {
         // From whole blocks of positions.
         let base = positions.start / BLOCK_COLUMNS * BLOCK_COLUMNS;
         let (before, count) = (positions.start - base, positions.end - base);
         let heads = queries.len() / self.length;
-        let scores = &mut scores[..heads * count];
+        let mut scores = core::mem::take(&mut worker.scores);
+        scores.resize(heads * count, 0.0);
         let keys = Planes {
             rows: count,
             columns: self.length,
@@ -188,7 +191,7 @@ impl HeadCache {
             rows_by: Some(self.key_scales.from(base)),
             precision: PRECISION,
         };
-        kernel::product(kernel::best(), keys, queries, heads, scores, scratch);
+        worker.product(kernel::best(), keys, queries, &mut scores);
         for scores in scores.chunks_exact_mut(count) {
             scores[..before].fill(0.0);
             softmax(&mut scores[before..]);
@@ -203,7 +206,8 @@ impl HeadCache {
             rows_by: None,
             precision: PRECISION,
         };
-        kernel::product(kernel::best(), values, scores, heads, mixed, scratch);
+        worker.product(kernel::best(), values, &scores, mixed);
+        worker.scores = scores;
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     float::{attend, gate, rms_norm},
     kernel::{Kernel, Simd, on_best},
     state::{Scratch, State},
+    team::{Alone, Team, split, split_with},
     weights::{Kind, MatrixId, VectorId, Weights},
 };
 
@@ -95,9 +96,11 @@ pub fn block<W: Weights>(
     let middle = config.intermediate_size;
     let head = config.head_dim;
     let matrix = |kind| MatrixId { layer, kind };
-    let Scratch { rope, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, scores, .. } =
-        scratch;
+    let Scratch { rope, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, .. } = scratch;
     let (keys_by, kernel) = (&scratch.keys, &mut scratch.kernel);
+    // Rows of several tokens are shared out; one token's are too short for that, but for the products and the heads.
+    let team = &*kernel.team;
+    let rows: &dyn Team = if tokens > 1 { team } else { &Alone };
     let x = &mut x[..tokens * hidden];
     let normed = &mut normed[..tokens * hidden];
     let query = &mut query[..tokens * queries];
@@ -109,12 +112,12 @@ pub fn block<W: Weights>(
     let update = &mut update[..tokens * hidden];
 
     // Queries, keys and values of the normalised stream.
-    norm_rows(x, weights.vector(VectorId::AttentionNorm(layer)), config.rms_norm_eps, hidden, normed);
+    norm_rows(rows, x, weights.vector(VectorId::AttentionNorm(layer)), config.rms_norm_eps, hidden, normed);
     for (kind, out) in [(Kind::Query, &mut *query), (Kind::Key, &mut *key), (Kind::Value, &mut *value)] {
         weights.product(matrix(kind), normed, tokens, out);
         // The matrix gave queries and keys in another basis: turn each head back before biases and positions.
         if let (Some(transform), Kind::Query | Kind::Key) = (&transforms.query_key, kind) {
-            transform.inverse_rows(out);
+            split(rows, out, head, |_, out| transform.inverse_rows(out));
         }
         if let Some(bias) = weights.vector(VectorId::Bias(matrix(kind))) {
             for row in out.chunks_exact_mut(bias.len()) {
@@ -137,57 +140,62 @@ pub fn block<W: Weights>(
     rope.rotate(query, queries);
     rope.rotate(key, keys);
     if let LayerCache::Planes(_) = cache {
-        keys_by.forward_rows(query);
-        keys_by.forward_rows(key);
         // The transform multiplies both by a root of its order.
         let shrink = 1.0 / (keys_by.order() as f32 * libm::sqrtf(head as f32));
-        query.iter_mut().for_each(|x| *x *= shrink);
+        split(rows, query, head, |_, query| {
+            keys_by.forward_rows(query);
+            query.iter_mut().for_each(|x| *x *= shrink);
+        });
+        split(rows, key, head, |_, key| keys_by.forward_rows(key));
     }
-    cache.extend(position, key, value, keys);
+    cache.extend(position, key, value, keys, team);
+    let cache = &*cache;
 
     // Each query head mixes the values of the past; several query heads share a key and value head.
-    let group = config.num_attention_heads / config.num_key_value_heads;
-    for (token, (query, mixed)) in query.chunks_exact(queries).zip(mixed.chunks_exact_mut(queries)).enumerate() {
-        let end = position + token + 1;
-        let start = config.sliding_window.map_or(0, |window| end.saturating_sub(window));
-        let heads = query.chunks_exact(group * head).zip(mixed.chunks_exact_mut(group * head));
-        match cache {
-            LayerCache::Planes(caches) => {
-                for (cache, (queries, mixed)) in caches.iter().zip(heads) {
-                    cache.attend(queries, start..end, scores, mixed, kernel);
-                }
-            }
-            LayerCache::Floats { keys: past_keys, values: past_values } => {
-                for (index, (queries, mixed)) in heads.enumerate() {
+    let group = config.num_attention_heads / config.num_key_value_heads * head;
+    split_with(team, mixed, group, &mut kernel.workers, |start, mixed, worker| {
+        let queries = query[start..].chunks_exact(group);
+        for (number, (queries, mixed)) in (start / group..).zip(queries.zip(mixed.chunks_exact_mut(group))) {
+            let (token, index) = (number / config.num_key_value_heads, number % config.num_key_value_heads);
+            let end = position + token + 1;
+            let start = config.sliding_window.map_or(0, |window| end.saturating_sub(window));
+            match cache {
+                LayerCache::Planes(caches) => caches[index].attend(queries, start..end, mixed, worker),
+                LayerCache::Floats { keys: past_keys, values: past_values } => {
                     let past = start * keys + index * head..end * keys;
+                    worker.scores.resize(end - start, 0.0);
                     on_best(Attention {
                         queries,
                         mixed,
                         keys: &past_keys[past.clone()],
                         values: &past_values[past],
-                        scores: &mut scores[..end - start],
+                        scores: &mut worker.scores,
                         head,
                         stride: keys,
                     });
                 }
             }
         }
-    }
+    });
     weights.product(matrix(Kind::Output), mixed, tokens, update);
     x.iter_mut().zip(&*update).for_each(|(x, update)| *x += update);
 
     // The gated layer.
-    norm_rows(x, weights.vector(VectorId::FeedForwardNorm(layer)), config.rms_norm_eps, hidden, normed);
+    norm_rows(rows, x, weights.vector(VectorId::FeedForwardNorm(layer)), config.rms_norm_eps, hidden, normed);
     weights.product(matrix(Kind::Gate), normed, tokens, gated);
     weights.product(matrix(Kind::Up), normed, tokens, up);
     if let Some(transform) = &transforms.gate_up {
-        transform.inverse_rows(gated);
-        transform.inverse_rows(up);
+        split(rows, up, middle, |_, up| transform.inverse_rows(up));
     }
-    on_best(Gate { gate: gated, up });
-    if let Some(transform) = &transforms.down {
-        transform.forward_rows(gated);
-    }
+    split(rows, gated, middle, |start, gated| {
+        if let Some(transform) = &transforms.gate_up {
+            transform.inverse_rows(gated);
+        }
+        on_best(Gate { up: &up[start..][..gated.len()], gate: gated });
+        if let Some(transform) = &transforms.down {
+            transform.forward_rows(gated);
+        }
+    });
     weights.product(matrix(Kind::Down), gated, tokens, update);
     x.iter_mut().zip(&*update).for_each(|(x, update)| *x += update);
 }
@@ -216,11 +224,11 @@ pub fn normalize<'a, W: Weights>(
     let (x, normed) = (&x[..tokens * hidden], &mut normed[..tokens * hidden]);
     let gain = weights.vector(VectorId::FinalNorm);
     match &transforms.residual {
-        None => norm_rows(x, gain, config.rms_norm_eps, hidden, normed),
+        None => norm_rows(&Alone, x, gain, config.rms_norm_eps, hidden, normed),
         // The stream lives in another basis, the gain does not: out, gain, and back in. The two transforms multiply by
         // their order; `x` is as long in either basis, so the norm itself may come first.
         Some(transform) => {
-            norm_rows(x, None, config.rms_norm_eps, hidden, normed);
+            norm_rows(&Alone, x, None, config.rms_norm_eps, hidden, normed);
             let shrink = 1.0 / transform.order() as f32;
             for row in normed.chunks_exact_mut(hidden) {
                 transform.inverse(row);
@@ -275,8 +283,10 @@ impl Kernel for Attention<'_> {
     }
 }
 
-fn norm_rows(x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, out: &mut [f32]) {
-    for (x, out) in x.chunks_exact(length).zip(out.chunks_exact_mut(length)) {
-        rms_norm(x, gain, eps, out);
-    }
+fn norm_rows(team: &dyn Team, x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, out: &mut [f32]) {
+    split(team, out, length, |start, out| {
+        for (x, out) in x[start..].chunks_exact(length).zip(out.chunks_exact_mut(length)) {
+            rms_norm(x, gain, eps, out);
+        }
+    });
 }

@@ -1,6 +1,6 @@
 //! A model in sign planes: streamed in, usable from the first planes on.
 
-use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
 use serde::Serialize;
 
 pub use crate::index::Shard;
@@ -12,6 +12,7 @@ use crate::{
     plane::{self, Layout},
     scale::Scale,
     stream::{Expected, Sink, Stream, zeroed},
+    team::Team,
     weights::{Kind, MatrixId, VectorId, Weights},
 };
 
@@ -288,6 +289,11 @@ impl Model {
     /// Runs on another back end; the answers are the same bits.
     pub fn set_back_end(&mut self, back_end: BackEnd) {
         self.weights.back_end = back_end;
+    }
+
+    /// Has its products done by a team; the answers are the same bits.
+    pub fn set_team(&mut self, team: Arc<dyn Team>) {
+        self.weights.scratch = kernel::Scratch::new(team);
     }
 
     /// How finely the tables of every matrix are kept; `None`: as its planes ask for.

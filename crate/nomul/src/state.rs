@@ -1,6 +1,6 @@
 //! Everything a conversation needs beside the weights: keys and values of the past, and all scratch, allocated once.
 
-use alloc::{vec, vec::Vec};
+use alloc::{sync::Arc, vec, vec::Vec};
 
 use crate::{
     Result, bail,
@@ -10,6 +10,7 @@ use crate::{
     forward::CHUNK,
     hadamard::Hadamard,
     kernel,
+    team::Team,
 };
 
 /// The transforms that the forward pass applies, see [`crate::config::Rotations`].
@@ -56,16 +57,14 @@ pub struct Scratch {
     pub(crate) up: Vec<f32>,
     /// What a block adds to the residual: `(tokens, hidden_size)`.
     pub(crate) update: Vec<f32>,
-    /// Scores over the context of the heads that share a key and value head.
-    pub(crate) scores: Vec<f32>,
     /// The transform of keys and queries where keys are kept in planes.
     pub(crate) keys: Hadamard,
     pub(crate) kernel: kernel::Scratch,
 }
 
 impl Scratch {
-    /// Room for calls with up to `tokens` tokens over a context of `context` tokens.
-    pub fn new(config: &ModelConfig, tokens: usize, context: usize) -> Scratch {
+    /// Room for calls with up to `tokens` tokens.
+    pub fn new(config: &ModelConfig, tokens: usize) -> Scratch {
         let room = |n: usize| vec![0.0; tokens * n];
         Scratch {
             rope: Rope::new(config),
@@ -79,7 +78,6 @@ impl Scratch {
             gate: room(config.intermediate_size),
             up: room(config.intermediate_size),
             update: room(config.hidden_size),
-            scores: vec![0.0; config.num_attention_heads / config.num_key_value_heads * context],
             keys: rotation(config.head_dim),
             kernel: kernel::Scratch::default(),
         }
@@ -117,14 +115,31 @@ impl State {
         }
         let layers = (0..config.num_hidden_layers).map(|_| LayerCache::new(config, context, kind));
         let layers: Vec<_> = layers.collect::<Result<_>>()?;
-        let mut scratch = Scratch::new(config, CHUNK.min(context), context);
-        if let Some(LayerCache::Planes(heads)) = layers.first() {
-            // Once over the whole context, so that the kernel takes now what it will need.
-            let Scratch { query, mixed, scores, kernel, .. } = &mut scratch;
-            let group = config.num_attention_heads / config.num_key_value_heads * config.head_dim;
-            heads[0].attend(&query[..group], 0..context, scores, &mut mixed[..group], kernel);
+        let scratch = Scratch::new(config, CHUNK.min(context));
+        let mut state = State { position: 0, context, layers, scratch, logits: vec![0.0; config.vocab_size] };
+        state.warm(config);
+        Ok(state)
+    }
+
+    /// Has its work done by a team; the answers are the same bits. Takes the memory that each worker needs.
+    pub fn set_team(&mut self, config: &ModelConfig, team: Arc<dyn Team>) {
+        self.scratch.kernel = kernel::Scratch::new(team);
+        self.warm(config);
+    }
+
+    /// Once over the whole context, so that each worker takes now what it will need.
+    fn warm(&mut self, config: &ModelConfig) {
+        let Scratch { query, mixed, kernel, .. } = &mut self.scratch;
+        let heads = config.num_attention_heads / config.num_key_value_heads;
+        let group = heads * config.head_dim;
+        for worker in &mut kernel.workers {
+            match self.layers.first() {
+                Some(LayerCache::Planes(caches)) => {
+                    caches[0].attend(&query[..group], 0..self.context, &mut mixed[..group], worker);
+                }
+                _ => worker.scores.reserve(self.context),
+            }
         }
-        Ok(State { position: 0, context, layers, scratch, logits: vec![0.0; config.vocab_size] })
     }
 
     /// Tokens said so far.

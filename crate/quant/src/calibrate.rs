@@ -90,7 +90,7 @@ impl Calibration {
         let mut hessian = Hessian::new(config.hidden_size)?;
         for stream in &self.streams {
             let tokens = stream.len() / config.hidden_size;
-            let mut scratch = Scratch::new(config, tokens, 1);
+            let mut scratch = Scratch::new(config, tokens);
             scratch.stream().copy_from_slice(stream);
             hessian.accumulate(forward::normalize(config, &weights.view(), &mut scratch, tokens))?;
         }
@@ -101,7 +101,7 @@ impl Calibration {
 /// One window through one block; the stream after it.
 fn run<W: Weights>(config: &ModelConfig, weights: &mut W, layer: usize, stream: &[f32]) -> Vec<f32> {
     let tokens = stream.len() / config.hidden_size;
-    let mut scratch = Scratch::new(config, tokens, tokens);
+    let mut scratch = Scratch::new(config, tokens);
     scratch.stream().copy_from_slice(stream);
     forward::block(config, weights, layer, &mut LayerCache::default(), &mut scratch, tokens, 0);
     scratch.stream().to_vec()

@@ -1,10 +1,13 @@
 //! A model, its tokenizer and one conversation: the loop that makes an answer, step by step. Every shell runs this and
 //! only decides what to do between two steps.
 
+use std::sync::Arc;
+
 use nomul::{
     Model, Result, State, bail,
     forward::{CHUNK, decode, prefill},
     sample::{SampleOptions, Sampler},
+    team::Team,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -158,6 +161,12 @@ impl Session {
     pub fn model_mut(&mut self) -> &mut Model {
         self.cached_level = None;
         &mut self.model
+    }
+
+    /// Has its work done by a team; the answers are the same.
+    pub fn set_team(&mut self, team: Arc<dyn Team>) {
+        self.state.set_team(self.model.config(), team.clone());
+        self.model.set_team(team);
     }
 
     /// The tokenizer.

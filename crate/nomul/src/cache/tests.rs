@@ -40,8 +40,7 @@ fn planes_attend_as_floats_do() {
                 attend(query, &keys[part.clone()], &values[part], length, &mut scores, exact);
             }
             let mut mixed = vec![0.0; heads * length];
-            let mut scores = vec![0.0; heads * context];
-            cache.attend(&scaled, positions.clone(), &mut scores, &mut mixed, &mut kernel::Scratch::default());
+            cache.attend(&scaled, positions.clone(), &mut mixed, &mut kernel::Worker::default());
             let error = relative(&mixed, &exact);
             assert!(error < 0.06, "{length} elements, {positions:?}: {error}");
         }

@@ -15,15 +15,13 @@
 use alloc::vec::Vec;
 
 use super::{
-    BackEnd, MAX_PLANES, Planes,
+    BackEnd, MAX_PLANES, PAIR_ROWS, Planes,
     precision::Entries,
     simd::{Kernel, Lanes, One, Simd, run},
     tables::Tables,
 };
 use crate::plane::{BLOCK_COLUMNS, BLOCK_VECTORS, Layout, TILE_ROWS};
 
-/// Rows of a pair of tiles.
-const PAIR_ROWS: usize = 2 * TILE_ROWS;
 /// How far ahead signs are asked for: about as long as main memory takes.
 const AHEAD: usize = 4096;
 

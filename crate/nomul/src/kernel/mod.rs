@@ -33,12 +33,22 @@ pub(crate) use simd::run;
 pub use simd::{BACK_ENDS, BackEnd, best};
 pub(crate) use simd::{Kernel, Simd, on_best};
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
+
+use crate::{
+    plane::TILE_ROWS,
+    team::{Alone, MOST_WORKERS, Team, split_with},
+};
+use tables::Tables;
 
 /// The most planes a matrix can have: the 16-bit sums of a block's look-ups hold exactly as much.
 pub const MAX_PLANES: usize = 8;
 /// Tokens that share one reading of the weights: their tables have to stay in a second-level cache.
 const TOKENS_AT_ONCE: usize = 16;
+/// Rows of a pair of tiles.
+const PAIR_ROWS: usize = 2 * TILE_ROWS;
+/// Weights times planes times tokens from which on a product is shared out.
+const WORTH_SHARING: usize = 1 << 16;
 
 /// A matrix as the kernel sees it.
 #[derive(Clone, Copy)]
@@ -61,33 +71,111 @@ pub struct Planes<'a> {
     pub precision: Precision,
 }
 
-/// Room for the intermediate results of [`product`], kept between calls so that nothing is allocated per token.
-#[derive(Default)]
+impl<'a> Planes<'a> {
+    /// Checks that the parts fit each other.
+    fn check(&self) {
+        let layout = crate::plane::Layout::new(self.rows, self.columns, self.stored);
+        assert!(self.columns_by.planes() <= self.stored.min(MAX_PLANES), "planes");
+        let last = self.rows.div_ceil(PAIR_ROWS).saturating_sub(1) * self.pair_stride;
+        assert!(self.pair_stride >= layout.pair_bytes(), "pairs of tiles overlap");
+        assert!(self.signs.len() >= last + layout.pair_bytes(), "signs");
+    }
+
+    /// Some rows, from the first of a pair of tiles on.
+    fn part(&self, first: usize, rows: usize) -> Planes<'a> {
+        let signs = &self.signs[first / PAIR_ROWS * self.pair_stride..];
+        Planes { rows, signs, rows_by: self.rows_by.map(|scales| &scales[first / 4..]), ..*self }
+    }
+}
+
+/// Who works on products, with room for what each works out on the way, kept between calls so that nothing is allocated
+/// per token.
 pub struct Scratch {
+    pub(crate) team: Arc<dyn Team>,
+    pub(crate) workers: Vec<Worker>,
+}
+
+/// Room for the intermediate results of one worker.
+#[derive(Default)]
+pub struct Worker {
+    /// Scores over the context of the heads that share a key and value head.
+    pub(crate) scores: Vec<f32>,
     /// Scaled activations of one token: `(plane, column)`.
     scaled: Vec<f32>,
     /// Tables of groups of tokens.
-    tables: Vec<tables::Tables>,
+    tables: Vec<Tables>,
     /// Sums of look-ups: `(token, row)`.
     sums: Vec<i32>,
 }
 
+impl Scratch {
+    /// For a team, of which at most [`crate::team::MOST_WORKERS`] work.
+    pub fn new(team: Arc<dyn Team>) -> Scratch {
+        let size = team.size().clamp(1, MOST_WORKERS);
+        Scratch { team, workers: (0..size).map(|_| Worker::default()).collect() }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch::new(Arc::new(Alone))
+    }
+}
+
 /// `y[t] = W x[t]` for each of `tokens` inputs: `x` is `(tokens, columns)`, `y` is `(tokens, rows)`.
+///
+/// Workers share out the tokens, or, where there are not enough, the blocks and the rows of one after the other. Sums are
+/// the same whoever forms them.
 pub fn product(back_end: BackEnd, matrix: Planes, x: &[f32], tokens: usize, y: &mut [f32], scratch: &mut Scratch) {
     let (rows, columns) = (matrix.rows, matrix.columns);
     assert_eq!(x.len(), tokens * columns, "activations");
     assert_eq!(y.len(), tokens * rows, "outputs");
-    let layout = crate::plane::Layout::new(rows, columns, matrix.stored);
-    assert!(matrix.columns_by.planes() <= matrix.stored.min(MAX_PLANES), "planes");
-    let pairs = rows.div_ceil(2 * crate::plane::TILE_ROWS);
-    let last = pairs.saturating_sub(1) * matrix.pair_stride;
-    assert!(matrix.pair_stride >= layout.pair_bytes(), "pairs of tiles overlap");
-    assert!(matrix.signs.len() >= last + layout.pair_bytes(), "signs");
-    let parts = x.chunks(TOKENS_AT_ONCE * columns).zip(y.chunks_mut(TOKENS_AT_ONCE * rows));
-    for (x, y) in parts {
-        let groups = tables::build(back_end, &matrix, x, &mut scratch.scaled, &mut scratch.tables);
-        lookup::sum(back_end, &matrix, groups, &mut scratch.sums);
-        rows::finish(back_end, &matrix, groups, &scratch.sums, y);
+    matrix.check();
+    if rows * columns * matrix.columns_by.planes() * tokens < WORTH_SHARING {
+        scratch.workers[0].product(back_end, matrix, x, y);
+    } else {
+        shared(back_end, matrix, x, tokens, y, scratch);
+    }
+}
+
+/// [`product`], however small.
+fn shared(back_end: BackEnd, matrix: Planes, x: &[f32], tokens: usize, y: &mut [f32], scratch: &mut Scratch) {
+    let (rows, columns) = (matrix.rows, matrix.columns);
+    let Scratch { team, workers } = scratch;
+    if tokens >= workers.len() {
+        split_with(&**team, y, rows, workers, |start, y, worker| {
+            let (first, tokens) = (start / rows, y.len() / rows);
+            worker.product(back_end, matrix, &x[first * columns..][..tokens * columns], y);
+        });
+    } else {
+        for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(rows)) {
+            together(back_end, matrix, x, y, &**team, workers);
+        }
+    }
+}
+
+/// The product for one token, by all workers.
+fn together(back_end: BackEnd, matrix: Planes, x: &[f32], y: &mut [f32], team: &dyn Team, workers: &mut [Worker]) {
+    let mut tables = core::mem::take(&mut workers[0].tables);
+    let groups = tables::build_together(back_end, team, &matrix, x, workers, &mut tables);
+    split_with(team, y, PAIR_ROWS, workers, |first, y, worker| {
+        let part = matrix.part(first, y.len());
+        lookup::sum(back_end, &part, groups, &mut worker.sums);
+        rows::finish(back_end, &part, groups, &worker.sums, y);
+    });
+    workers[0].tables = tables;
+}
+
+impl Worker {
+    /// [`product`] by one worker.
+    pub(crate) fn product(&mut self, back_end: BackEnd, matrix: Planes, x: &[f32], y: &mut [f32]) {
+        matrix.check();
+        let parts = x.chunks(TOKENS_AT_ONCE * matrix.columns).zip(y.chunks_mut(TOKENS_AT_ONCE * matrix.rows));
+        for (x, y) in parts {
+            let groups = tables::build(back_end, &matrix, x, &mut self.scaled, &mut self.tables);
+            lookup::sum(back_end, &matrix, groups, &mut self.sums);
+            rows::finish(back_end, &matrix, groups, &self.sums, y);
+        }
     }
 }
 

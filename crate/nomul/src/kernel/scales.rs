@@ -1,6 +1,7 @@
 //! Scales in the form that is added to floats.
 
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 use crate::{plane::BLOCK_COLUMNS, scale::Scale};
 
@@ -91,11 +92,12 @@ impl Columns<'_> {
         }
     }
 
-    /// The scales of the first `columns` columns of a plane that is kept, `None` for ones.
-    pub(super) fn of(&self, plane: usize, columns: usize) -> Option<&[Patterns]> {
+    /// The scales of some columns, whole groups of four, of a plane that is kept; `None` for ones.
+    pub(super) fn of(&self, plane: usize, columns: Range<usize>) -> Option<&[Patterns]> {
+        let groups = columns.start / 4..columns.end / 4;
         match self {
-            Columns::Each(scales) => Some(&scales.scales.from(plane * scales.stride)[..columns / 4]),
-            Columns::Halved { first, .. } => first.map(|scales| &scales[..columns / 4]),
+            Columns::Each(scales) => Some(&scales.scales.from(plane * scales.stride)[groups]),
+            Columns::Halved { first, .. } => first.map(|scales| &scales[groups]),
         }
     }
 }

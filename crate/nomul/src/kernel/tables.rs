@@ -20,12 +20,15 @@
 use alloc::vec::Vec;
 
 use super::{
-    BackEnd, MAX_PLANES, Planes,
+    BackEnd, MAX_PLANES, Planes, Worker,
     precision::{Entries, Precision},
     scales::Patterns,
     simd::{Kernel, Simd, run},
 };
-use crate::plane::{BLOCK_COLUMNS, BLOCK_VECTORS};
+use crate::{
+    plane::{BLOCK_COLUMNS, BLOCK_VECTORS},
+    team::{Team, split_with},
+};
 
 /// The finest unit is 2^-50: activations below are noise, and exponents stay in range when rows are scaled.
 const FINEST: i32 = 50;
@@ -56,10 +59,6 @@ pub(super) fn build<'a>(
     scaled: &mut Vec<f32>,
     groups: &'a mut Vec<Tables>,
 ) -> &'a [Tables] {
-    let planes = matrix.columns_by.planes();
-    let blocks = matrix.columns.div_ceil(BLOCK_COLUMNS);
-    let of_block = 2 * BLOCK_VECTORS * (planes + matrix.precision.split(planes));
-    scaled.resize((matrix.columns_by.kept() + 1) * blocks * BLOCK_COLUMNS, 0.0);
     let (mut used, mut rest) = (0, x);
     while !rest.is_empty() {
         // The look-up is compiled for one, two and four at once.
@@ -72,55 +71,146 @@ pub(super) fn build<'a>(
         }
         let tables = &mut groups[used];
         used += 1;
-        tables.streams = streams;
-        tables.entries.resize(blocks * of_block * streams, [0; 16]);
-        tables.shifts.resize(blocks * streams, 0);
-        tables.exponents.resize(streams, 0);
+        tables.resize(matrix, streams);
         for (token, x) in x.chunks_exact(matrix.columns).enumerate() {
-            run(back_end, Build { matrix, x, token, scaled, tables });
+            let of = Stream { streams, token };
+            run(back_end, Measure { matrix, x, first: 0, of, scaled, shifts: &mut tables.shifts });
+            let highest = settle(matrix, of, &mut tables.shifts);
+            tables.exponents[token] = highest - matrix.precision.shift() as i32;
+            let (shifts, entries) = (&tables.shifts, &mut tables.entries);
+            run(back_end, Fill { matrix, first: 0, of, scaled, shifts, highest, entries });
         }
     }
     &groups[..used]
 }
 
-struct Build<'a> {
-    matrix: &'a Planes<'a>,
-    x: &'a [f32],
-    token: usize,
-    scaled: &'a mut [f32],
-    tables: &'a mut Tables,
+/// Builds the tables of one token like [`build`], each worker those of some blocks.
+pub(super) fn build_together<'a>(
+    back_end: BackEnd,
+    team: &dyn Team,
+    matrix: &Planes,
+    x: &[f32],
+    workers: &mut [Worker],
+    groups: &'a mut Vec<Tables>,
+) -> &'a [Tables] {
+    if groups.is_empty() {
+        groups.push(Tables::default());
+    }
+    let tables = &mut groups[0];
+    let of = Stream { streams: 1, token: 0 };
+    tables.resize(matrix, 1);
+    split_with(team, &mut tables.shifts, 1, workers, |first, shifts, worker| {
+        run(back_end, Measure { matrix, x, first, of, scaled: &mut worker.scaled, shifts });
+    });
+    let highest = settle(matrix, of, &mut tables.shifts);
+    tables.exponents[0] = highest - matrix.precision.shift() as i32;
+    let of_block = entries_of_block(matrix);
+    let (shifts, entries) = (&tables.shifts, &mut tables.entries);
+    // As many units as before: every worker gets the blocks that it has scaled.
+    split_with(team, entries, of_block, workers, |start, entries, worker| {
+        let first = start / of_block;
+        let shifts = &shifts[first..][..entries.len() / of_block];
+        run(back_end, Fill { matrix, first, of, scaled: &worker.scaled, shifts, highest, entries });
+    });
+    &groups[..1]
 }
 
-impl Kernel for Build<'_> {
+impl Tables {
+    fn resize(&mut self, matrix: &Planes, streams: usize) {
+        let blocks = matrix.columns.div_ceil(BLOCK_COLUMNS);
+        self.streams = streams;
+        self.entries.resize(blocks * entries_of_block(matrix) * streams, [0; 16]);
+        self.shifts.resize(blocks * streams, 0);
+        self.exponents.resize(streams, 0);
+    }
+}
+
+/// Tables of a block of one token.
+fn entries_of_block(matrix: &Planes) -> usize {
+    let planes = matrix.columns_by.planes();
+    2 * BLOCK_VECTORS * (planes + matrix.precision.split(planes))
+}
+
+/// One of the tokens whose tables are interleaved.
+#[derive(Clone, Copy)]
+struct Stream {
+    streams: usize,
+    token: usize,
+}
+
+/// Scales the activations of some blocks and finds the unit of each: its exponent, in place of its shift.
+struct Measure<'a> {
+    matrix: &'a Planes<'a>,
+    /// Activations of the whole token.
+    x: &'a [f32],
+    /// The first block.
+    first: usize,
+    of: Stream,
+    /// Becomes `(bounded, then each plane that has scales of its own; column)`.
+    scaled: &'a mut Vec<f32>,
+    /// Those of the blocks.
+    shifts: &'a mut [u32],
+}
+
+impl Kernel for Measure<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
-        let Build { matrix, x, token, scaled, tables } = self;
-        let (planes, precision, streams) = (matrix.columns_by.planes(), matrix.precision, tables.streams);
-        let stride = matrix.columns.div_ceil(BLOCK_COLUMNS) * BLOCK_COLUMNS;
+        let Measure { matrix, x, first, of, scaled, shifts } = self;
+        let stride = shifts.len() / of.streams * BLOCK_COLUMNS;
+        let columns = first * BLOCK_COLUMNS..first * BLOCK_COLUMNS + stride;
+        scaled.resize((matrix.columns_by.kept() + 1) * stride, 0.0);
         let (bounded, scaled) = scaled.split_at_mut(stride);
-        bound(s, x, bounded);
+        bound(s, &x[columns.start..columns.end.min(x.len())], bounded);
         for (plane, scaled) in scaled.chunks_exact_mut(stride).enumerate() {
-            scale(s, matrix.columns_by.of(plane, stride), bounded, scaled);
+            scale(s, matrix.columns_by.of(plane, columns.clone()), bounded, scaled);
         }
+        for (block, shift) in shifts.chunks_exact_mut(of.streams).enumerate() {
+            let largest = largest_sum(s, matrix.precision, scaled, stride, block);
+            shift[of.token] = (14 - ((largest >> 23) - 127)).min(FINEST) as u32;
+        }
+    }
+}
 
-        // A unit per block; then no block finer than the sums can be shifted to meet the coarsest.
-        let mut lowest = i32::MAX;
-        for (block, shift) in tables.shifts.chunks_exact_mut(streams).enumerate() {
-            let largest = largest_sum(s, precision, scaled, stride, block);
-            let exponent = (14 - ((largest >> 23) - 127)).min(FINEST);
-            lowest = lowest.min(exponent);
-            shift[token] = exponent as u32;
-        }
-        let reach = precision.reach(stride / BLOCK_COLUMNS);
-        let mut highest = i32::MIN;
-        for shift in tables.shifts.chunks_exact_mut(streams) {
-            let exponent = (shift[token] as i32).min(lowest + reach);
-            highest = highest.max(exponent);
-            shift[token] = exponent as u32;
-        }
+/// From the exponents of all blocks to their shifts: no block gets finer than its sums can be shifted to meet the
+/// coarsest. The exponent of the finest.
+fn settle(matrix: &Planes, of: Stream, shifts: &mut [u32]) -> i32 {
+    let exponents = || shifts.chunks_exact(of.streams).map(|shift| shift[of.token] as i32);
+    let lowest = exponents().min().unwrap_or(0);
+    let most = lowest + matrix.precision.reach(shifts.len() / of.streams);
+    let highest = exponents().max().unwrap_or(0).min(most);
+    for shift in shifts.chunks_exact_mut(of.streams) {
+        shift[of.token] = (highest - (shift[of.token] as i32).min(most)) as u32;
+    }
+    highest
+}
 
+/// Writes the tables of blocks that were measured and settled.
+struct Fill<'a> {
+    matrix: &'a Planes<'a>,
+    /// The first block.
+    first: usize,
+    of: Stream,
+    /// As [`Measure`] left it.
+    scaled: &'a [f32],
+    /// Those of the blocks.
+    shifts: &'a [u32],
+    /// The exponent of the finest unit.
+    highest: i32,
+    /// Those of the blocks.
+    entries: &'a mut [[u8; 16]],
+}
+
+impl Kernel for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let Fill { matrix, first, of: Stream { streams, token }, scaled, shifts, highest, entries } = self;
+        let (planes, precision) = (matrix.columns_by.planes(), matrix.precision);
+        let stride = shifts.len() / streams * BLOCK_COLUMNS;
+        let scaled = &scaled[stride..];
         let mut places = [Place::default(); MAX_PLANES];
         let mut next = 0;
         for (plane, place) in places[..planes].iter_mut().enumerate() {
@@ -129,12 +219,11 @@ impl Kernel for Build<'_> {
             next += parts * GROUPS;
         }
         let each = matrix.columns_by.kept() == planes;
-        let blocks = tables.entries.chunks_exact_mut(next * streams).zip(tables.shifts.chunks_exact_mut(streams));
+        let blocks = entries.chunks_exact_mut(next * streams).zip(shifts.chunks_exact(streams));
         for (block, (entries, shift)) in blocks.enumerate() {
-            let exponent = shift[token] as i32;
-            shift[token] = (highest - exponent) as u32;
+            let exponent = highest - shift[token] as i32;
             let mut out = Out { entries, streams, token };
-            let real = (matrix.columns.div_ceil(4) - block * GROUPS).min(GROUPS);
+            let real = (matrix.columns.div_ceil(4) - (first + block) * GROUPS).min(GROUPS);
             for (plane, scaled) in scaled.chunks_exact(stride).enumerate() {
                 let columns = scaled[block * BLOCK_COLUMNS..][..BLOCK_COLUMNS].as_chunks::<4>().0;
                 for (group, columns) in columns[..real].iter().enumerate() {
@@ -157,7 +246,6 @@ impl Kernel for Build<'_> {
                 out.put(s, *place, group, (zero, zero), 0);
             }
         }
-        tables.exponents[token] = highest - precision.shift() as i32;
     }
 }
 

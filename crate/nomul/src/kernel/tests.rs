@@ -193,20 +193,32 @@ impl Case {
             })
             .map(f32::to_bits)
             .collect();
-        let mut scratch = Scratch::default();
-        for back_end in BACK_ENDS {
+        for (back_end, workers) in BACK_ENDS.into_iter().flat_map(|each| [1, 2, 3, 5].map(|workers| (each, workers))) {
             let mut y = vec![f32::NAN; tokens * self.rows];
-            product(back_end, matrix, x, tokens, &mut y, &mut scratch);
+            shared(back_end, matrix, x, tokens, &mut y, &mut Scratch::new(Arc::new(Turns(workers))));
             let y: Vec<u32> = y.into_iter().map(f32::to_bits).collect();
             assert_eq!(
                 y,
                 expected,
-                "{} rows, {} columns, {planes} planes, {tokens} tokens, {precision:?}, halved: {halved}, {}",
+                "{} rows, {} columns, {planes} planes, {tokens} tokens, {precision:?}, halved: {halved}, {}, {workers}",
                 self.rows,
                 self.columns,
                 back_end.name()
             );
         }
+    }
+}
+
+/// Workers that take turns, the last first.
+struct Turns(usize);
+
+impl Team for Turns {
+    fn size(&self) -> usize {
+        self.0
+    }
+
+    fn run(&self, job: &(dyn Fn(usize) + Sync)) {
+        (0..self.0).rev().for_each(job);
     }
 }
 
