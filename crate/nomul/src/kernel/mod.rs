@@ -19,6 +19,7 @@
 //! This is the scheme of LUT-GEMM and T-MAC (groups of four columns, 16 entries, one 128-bit register) with the scales
 //! of ShiftAddLLM's column-wise variant folded into the tables, so that no scale is left to apply per plane or group.
 
+pub(crate) mod bits;
 pub mod lookup;
 mod precision;
 pub mod rows;

@@ -1,5 +1,6 @@
 //! What an index holds: numbers of which kind, how many to a vector, compared how; and the bytes that takes.
 
+use super::{blocks::Blocks, keys::table_bytes};
 use crate::{Result, bail};
 
 /// The most numbers of a vector.
@@ -150,14 +151,12 @@ impl Shape {
         if vectors > MAX_VECTORS {
             bail!(Capacity, "{vectors} vectors: an index holds {MAX_VECTORS} at most");
         }
-        let row =
-            self.code_bytes() + self.number_bytes() + KEY_BYTES + if self.has_lengths() { LENGTH_BYTES } else { 0 };
-        Ok(row as u64 * vectors as u64 + super::keys::table_bytes(vectors))
+        let rows = vectors as u64;
+        let tables = [self.code_bytes(), self.number_bytes()].map(|bytes| Blocks::memory(bytes, rows));
+        let words = if self.has_lengths() { 16 } else { 8 };
+        Ok(tables[0] + tables[1] + words * rows + table_bytes(vectors))
     }
 }
-
-const KEY_BYTES: usize = 8;
-const LENGTH_BYTES: usize = 4;
 
 #[cfg(test)]
 mod tests {

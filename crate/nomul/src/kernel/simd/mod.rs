@@ -61,6 +61,11 @@ pub trait Simd: Copy {
     /// `table[index]` for each byte lane; every index is below 16.
     fn swizzle(self, table: Self::V, index: Self::V) -> Self::V;
 
+    /// How many bits of each byte lane are ones.
+    fn popcount8(self, a: Self::V) -> Self::V;
+    /// The sum of all byte lanes, unsigned.
+    fn sum8(self, a: Self::V) -> u32;
+
     /// 8-bit sums, wrapping.
     fn add8(self, a: Self::V, b: Self::V) -> Self::V;
     /// 16-bit sums, wrapping.

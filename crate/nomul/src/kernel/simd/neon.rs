@@ -114,6 +114,14 @@ impl Simd for Neon {
         op!(vqtbl1q_u8(table, index))
     }
     #[inline(always)]
+    fn popcount8(self, a: uint8x16_t) -> uint8x16_t {
+        op!(vcntq_u8(a))
+    }
+    #[inline(always)]
+    fn sum8(self, a: uint8x16_t) -> u32 {
+        u32::from(op!(vaddlvq_u8(a)))
+    }
+    #[inline(always)]
     fn add8(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
         op!(vaddq_u8(a, b))
     }

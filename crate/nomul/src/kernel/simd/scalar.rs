@@ -104,6 +104,14 @@ impl Simd for Scalar {
         index.map(|i| table[i as usize & 15])
     }
     #[inline(always)]
+    fn popcount8(self, a: Self::V) -> Self::V {
+        a.map(|x| x.count_ones() as u8)
+    }
+    #[inline(always)]
+    fn sum8(self, a: Self::V) -> u32 {
+        a.into_iter().map(u32::from).sum()
+    }
+    #[inline(always)]
     fn add8(self, a: Self::V, b: Self::V) -> Self::V {
         core::array::from_fn(|i| a[i].wrapping_add(b[i]))
     }

@@ -98,6 +98,16 @@ impl Simd for Wasm {
         return i8x16_swizzle(table, index);
     }
     #[inline(always)]
+    fn popcount8(self, a: v128) -> v128 {
+        u8x16_popcnt(a)
+    }
+    #[inline(always)]
+    fn sum8(self, a: v128) -> u32 {
+        let pairs = u32x4_extadd_pairwise_u16x8(u16x8_extadd_pairwise_u8x16(a));
+        let halves = i32x4_add(pairs, self.swap_halves(pairs));
+        u32x4_extract_lane::<0>(halves) + u32x4_extract_lane::<1>(halves)
+    }
+    #[inline(always)]
     fn add8(self, a: v128, b: v128) -> v128 {
         i8x16_add(a, b)
     }

@@ -111,6 +111,20 @@ impl Simd for Avx2 {
         op!(_mm_shuffle_epi8(table, index))
     }
     #[inline(always)]
+    fn popcount8(self, a: __m128i) -> __m128i {
+        // AVX2 has no such instruction: each half of a byte looks its count up.
+        let counts = self.load(&[0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4]);
+        let half = self.splat8(0x0f);
+        let low = self.swizzle(counts, self.and(a, half));
+        let high = self.swizzle(counts, self.and(self.shr16::<4>(a), half));
+        self.add8(low, high)
+    }
+    #[inline(always)]
+    fn sum8(self, a: __m128i) -> u32 {
+        let halves = op!(_mm_sad_epu8(a, _mm_setzero_si128()));
+        op!(_mm_cvtsi128_si32(_mm_add_epi32(halves, self.swap_halves(halves)))) as u32
+    }
+    #[inline(always)]
     fn add8(self, a: __m128i, b: __m128i) -> __m128i {
         op!(_mm_add_epi8(a, b))
     }
