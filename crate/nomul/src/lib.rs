@@ -29,6 +29,7 @@ pub mod search;
 pub mod state;
 mod stream;
 pub mod team;
+pub mod vsa;
 pub mod weights;
 
 pub use config::ModelConfig;

@@ -29,10 +29,8 @@ pub mod tables;
 
 pub use precision::Precision;
 pub use scales::{ColumnScales, Columns, Patterns, Scales};
-#[cfg(test)]
-pub(crate) use simd::run;
 pub use simd::{BACK_ENDS, BackEnd, best};
-pub(crate) use simd::{Kernel, Simd, on_best};
+pub(crate) use simd::{Kernel, Simd, on_best, run};
 
 use alloc::{sync::Arc, vec::Vec};
 
