@@ -20,6 +20,7 @@ pub mod float;
 pub mod forward;
 pub mod hadamard;
 pub mod index;
+pub mod json;
 pub mod kernel;
 pub mod model;
 pub mod plane;

@@ -26,6 +26,11 @@ impl Bits {
         Bits { dimension, words: vec![0; words::words(dimension)] }
     }
 
+    /// No signs at all, in the place of a vector that is in use elsewhere. Takes no memory.
+    pub(crate) fn placeholder() -> Bits {
+        Bits { dimension: 0, words: Vec::new() }
+    }
+
     /// Random signs.
     pub fn random(dimension: usize, draw: &mut Draw) -> Bits {
         let mut bits = Bits::identity(dimension);

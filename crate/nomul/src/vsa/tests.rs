@@ -55,7 +55,7 @@ fn every_back_end_equals_the_textbook() {
             let place = |name: &str| alloc::format!("{name}, {}, {dimension}", back_end.name());
             for by in [0, 1, 2, 63, 64, 65, 128, 200, dimension - 64, dimension - 1] {
                 words::permute(back_end, x.words(), by, s.words(), dimension, &mut out);
-                let got = Bits::from_words(dimension, out.clone()).expect(&place("permute"));
+                let got = Bits::from_words(dimension, out.clone()).unwrap();
                 assert_eq!(signs(&got), permuted(&signs(&x), by, &signs(&s)), "{} by {by}", place("permute"));
             }
 

@@ -20,6 +20,7 @@ macro_rules! kernels {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $output:ty $body:block)*) => { $(
         $(#[$doc])*
         #[inline]
+        #[allow(clippy::too_many_arguments)]
         pub fn $name<'a>(back_end: BackEnd, $($argument: $type),*) -> $output {
             struct Call<'a> { $($argument: $type),* }
             impl<'a> Kernel for Call<'a> {
