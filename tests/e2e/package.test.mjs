@@ -79,17 +79,6 @@ test("a worker that is not there is told", async () => {
   assert.match(message, /^internal: the worker failed/);
 });
 
-test("an index of vectors has a worker of its own", async () => {
-  const [bytes, code] = await page.evaluate(async () => {
-    const { VectorIndex } = await import("/build/vectors/search.js");
-    const shape = { kind: "signs", dimensions: 1024, vectors: 1_000_000 };
-    const failed = await VectorIndex.memory({ ...shape, kind: "bits" }).catch((error) => error);
-    return [await VectorIndex.memory(shape), failed.code];
-  });
-  assert.ok(bytes > 136e6 && bytes < 150e6, String(bytes));
-  assert.equal(code, "input");
-});
-
 test("the package says what it is", async () => {
   const { exports, sideEffects, license } = JSON.parse(
     await readFile(join(root, "web", "lib", "package.json"), "utf8"),

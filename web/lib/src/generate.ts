@@ -3,6 +3,7 @@ import { parseObject } from "./json.js";
 import { NomulError } from "./errors.js";
 import type { Engine, EngineOptions, EngineUsage } from "./engine.js";
 import type { GenerateArguments, GenerateEvent, GenerateResult } from "./protocol.js";
+import { turn } from "./turn.js";
 import type { SamplingOptions, Timings, Usage } from "./types.js";
 
 /** `defaults` are the model's own, `arrived` is when the request came, in milliseconds. */
@@ -78,24 +79,6 @@ export function samplingDefaults(generationConfig: Uint8Array | undefined): Samp
 function openAiUsage({ prompt_tokens, cached_tokens, completion_tokens }: EngineUsage): Usage {
   const total_tokens = prompt_tokens + completion_tokens;
   return { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details: { cached_tokens } };
-}
-
-/** Lets the worker's event loop go round once. A timer would wait four milliseconds, this does not wait. */
-const turn: () => Promise<void> = typeof setImmediate === "function" ? immediateTurn : messageTurn();
-
-function immediateTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-function messageTurn(): () => Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  let next: (() => void) | undefined;
-  port1.onmessage = () => next?.();
-  return () =>
-    new Promise((resolve) => {
-      next = resolve;
-      port2.postMessage(undefined);
-    });
 }
 
 /** Turns the moments of a request into {@link Timings}. The prompt counts as read when the first token is there. */

@@ -10,7 +10,8 @@
 //! 20   u32      bytes of the encoder's name
 //! 24   u64      vectors
 //! 32            the encoder's name, UTF-8
-//!               for each vector its key, u64, and its record, see `Index::get`
+//!               for each vector its key, u64, and its record: packed bits; for ternary numbers a plane of signs (a one
+//!               is minus) and a plane that says which are not zero; else the numbers
 //!      32 bytes SHA-256 of everything before
 //! ```
 //!

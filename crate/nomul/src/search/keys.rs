@@ -1,5 +1,6 @@
-//! From a key to its row. The table holds row numbers alone; the keys lie with the rows.
+//! From a key to its row, and sets of keys. The table holds row numbers alone; the keys lie with the rows.
 
+use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use crate::{Code, Error, Result};
@@ -50,9 +51,67 @@ impl KeyTable {
     }
 }
 
+/// A set of keys, to filter a search by: bits where the keys are small numbers, else a table.
+pub enum KeySet {
+    /// Key `k` is bit `k % 64` of word `k / 64`.
+    Bits(Vec<u64>),
+    /// Any keys.
+    Table(HashTable<u64>),
+}
+
+impl KeySet {
+    /// The set of some keys, which may come more than once.
+    pub fn new(keys: &[u64]) -> Result<KeySet> {
+        let no_memory = || Error::new(Code::Capacity, crate::format!("no memory for a set of {} keys", keys.len()));
+        let words = keys.iter().max().map_or(0, |largest| largest / 64 + 1);
+        // A table takes at least nine bytes a key.
+        if words <= keys.len() as u64 + 64 {
+            let mut bits = Vec::new();
+            bits.try_reserve_exact(words as usize).map_err(|_| no_memory())?;
+            bits.resize(words as usize, 0);
+            keys.iter().for_each(|key| bits[(key / 64) as usize] |= 1 << (key % 64));
+            return Ok(KeySet::Bits(bits));
+        }
+        let mut table = HashTable::new();
+        table.try_reserve(keys.len(), |key| hash(*key)).map_err(|_| no_memory())?;
+        for key in keys {
+            table.entry(hash(*key), |other| other == key, |key| hash(*key)).or_insert(*key);
+        }
+        Ok(KeySet::Table(table))
+    }
+
+    /// Whether a key is in it.
+    pub fn contains(&self, key: u64) -> bool {
+        match self {
+            KeySet::Bits(bits) => {
+                let word = usize::try_from(key / 64).ok().and_then(|word| bits.get(word));
+                word.is_some_and(|word| word >> (key % 64) & 1 == 1)
+            }
+            KeySet::Table(table) => table.find(hash(key), |other| *other == key).is_some(),
+        }
+    }
+}
+
 /// Bytes of a table of so many keys: a row number and a byte of hash for each of a power of two of buckets, of which
 /// an eighth stays empty.
 pub fn table_bytes(keys: usize) -> u64 {
     let keys = keys as u64;
     if keys == 0 { 0 } else { (keys.saturating_mul(8) / 7 + 1).next_power_of_two() * 5 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_set_holds_its_keys(keys in prop::collection::vec(0u64..2000, 0..60), scale in 0u32..50) {
+            let keys: Vec<u64> = keys.iter().map(|key| key << scale).collect();
+            let set = KeySet::new(&keys).unwrap();
+            for key in (0..2100).map(|key| key << scale).chain([u64::MAX, 1, 63]) {
+                prop_assert_eq!(set.contains(key), keys.contains(&key));
+            }
+        }
+    }
 }

@@ -30,7 +30,8 @@ mod score;
 mod shape;
 
 pub use image::{Image, Loader, MAX_ENCODER_BYTES, Writer};
-pub use numbers::Vector;
+pub use keys::KeySet;
+pub use numbers::{Values, Vector};
 pub use scan::{Hit, Search, Stages};
 pub use shape::{Kind, MAX_DIMENSIONS, MAX_VECTORS, Metric, Shape};
 
@@ -158,13 +159,10 @@ impl Index {
         true
     }
 
-    /// A vector as an image holds it ([`Shape::vector_bytes`] of them): packed bits, for ternary numbers a plane of signs
-    /// (a one is minus) and a plane that says which are not zero, or little-endian numbers.
-    pub fn get(&self, key: u64) -> Option<Vec<u8>> {
+    /// A vector.
+    pub fn get(&self, key: u64) -> Option<Values> {
         let row = self.row_of(key)?;
-        let mut record = Vec::new();
-        self.record(row, &mut record);
-        Some(record)
+        Some(Values::of_row(&self.shape, self.codes.row(row), self.numbers.row(row)))
     }
 
     /// The `k` nearest neighbours of a vector among those whose keys are allowed, best first. For a search of many steps,

@@ -19,6 +19,48 @@ pub enum Vector<'a> {
     I16(&'a [i16]),
 }
 
+/// A vector of an index, as callers give it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// Packed bits, of [`Kind::Signs`].
+    Bits(Vec<u8>),
+    /// Bytes, of [`Kind::I8`] and [`Kind::Ternary`].
+    I8(Vec<i8>),
+    /// Two bytes each, of [`Kind::I16`].
+    I16(Vec<i16>),
+}
+
+impl Values {
+    /// The same, borrowed.
+    pub fn as_vector(&self) -> Vector<'_> {
+        match self {
+            Values::Bits(bits) => Vector::Bits(bits),
+            Values::I8(numbers) => Vector::I8(numbers),
+            Values::I16(numbers) => Vector::I16(numbers),
+        }
+    }
+
+    /// From a row's planes and numbers.
+    pub fn of_row(shape: &Shape, planes: &[u8], bytes: &[u8]) -> Values {
+        let dimensions = shape.dimensions();
+        match shape.kind() {
+            Kind::Signs => Values::Bits(planes[..dimensions.div_ceil(8)].into()),
+            Kind::Ternary => {
+                let bit = |plane: &[u8], i: usize| plane[i / 8] >> (i % 8) & 1 == 1;
+                let (signs, sizes) = planes.split_at(shape.plane_bytes());
+                let number = |i| match (bit(signs, i), bit(sizes, i)) {
+                    (_, false) => 0,
+                    (false, true) => 1,
+                    (true, true) => -1,
+                };
+                Values::I8((0..dimensions).map(number).collect())
+            }
+            Kind::I8 => Values::I8(bytes.iter().map(|byte| byte.cast_signed()).collect()),
+            Kind::I16 => Values::I16(bytes.as_chunks().0.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect()),
+        }
+    }
+}
+
 /// A vector as it lies in an index.
 pub struct Row {
     /// Planes, each padded to whole registers: signs (a one is minus), and for ternary numbers which are not zero.

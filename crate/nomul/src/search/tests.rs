@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 use proptest::prelude::*;
 
-use super::*;
+use super::{numbers::Row, *};
 
 /// A small generator, so that a case is a seed.
 struct Random(u64);
@@ -238,10 +238,14 @@ proptest! {
         keys.sort_unstable();
         prop_assert_eq!(keys, model.keys().copied().collect::<Vec<u64>>());
         for (key, numbers) in &model {
-            let row = with(shape.kind(), numbers, |vector| Row::new(&shape, vector)).unwrap();
-            let mut record = Vec::new();
-            numbers::write_record(&shape, &row.planes, &row.numbers, &mut record);
-            prop_assert_eq!(index.get(*key), Some(record));
+            let values = index.get(*key).unwrap();
+            with(shape.kind(), numbers, |vector| match (vector, &values) {
+                (Vector::Bits(wanted), Values::Bits(bits)) => assert_eq!(bits, wanted),
+                (Vector::I8(wanted), Values::I8(numbers)) => assert_eq!(numbers, wanted),
+                (Vector::I16(wanted), Values::I16(numbers)) => assert_eq!(numbers, wanted),
+                other => panic!("{other:?}"),
+            });
+            prop_assert!(Row::new(&shape, values.as_vector()).is_ok());
         }
         let query = vector(shape.kind(), 33, &mut Random(8));
         let found = with(shape.kind(), &query, |query| index.search(query, 5, Stages::Exact, &|_| true)).unwrap();

@@ -1,6 +1,6 @@
 /** `nomul/search` in Node. */
 import { node } from "./node.js";
-import { vectorIndexes, type VectorIndexes } from "./search/index.js";
+import { vectorIndexes, type VectorIndex as Index, type VectorIndexes } from "./search/index.js";
 
 export { NomulError } from "../errors.js";
 export type { ErrorCode } from "../errors.js";
@@ -10,3 +10,6 @@ export type * from "./search/types.js";
 
 /** See the browser's entry. */
 export const VectorIndex: VectorIndexes = /* @__PURE__ */ vectorIndexes(node);
+
+/** An index; {@link VectorIndexes} makes it. */
+export type VectorIndex = Index;

@@ -3,15 +3,18 @@ import { answerCalls, type HandlersOf } from "../calls.js";
 import { NomulError } from "../errors.js";
 import type { Port, Request, Response } from "../protocol.js";
 import type { Engine } from "./engine.js";
+import type { Storage } from "./storage.js";
 
 /** What differs between a browser's worker and Node's. */
 export interface Host {
   loadEngine(wasmUrl: string | undefined): Promise<Engine>;
+  /** Where things are kept under a name. */
+  storage(): Storage;
 }
 
 /** A feature is a folder; its `server.ts` makes the handlers of its calls. */
 const FEATURES = {
-  search: async (engine: Engine) => (await import("./search/server.js")).handlers(engine),
+  search: async (engine: Engine, host: Host) => (await import("./search/server.js")).handlers(engine, host.storage()),
 };
 
 export type Feature = keyof typeof FEATURES;
@@ -30,7 +33,7 @@ export function serveVectors(port: Port<Response, Request<Opening>>, host: Host)
         throw new NomulError("network", `the engine could not be loaded: ${why}`, { cause });
       });
       // What is called from now on is the feature's; the caller's types know which.
-      handlers = (await FEATURES[feature](engine)) as unknown as HandlersOf<Opening>;
+      handlers = (await FEATURES[feature](engine, host)) as unknown as HandlersOf<Opening>;
       return undefined;
     },
   };

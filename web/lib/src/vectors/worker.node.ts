@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { scopePort } from "../port.node.js";
 import { loadEngine } from "./engine.js";
 import { serveVectors } from "./serve.js";
+import { fileStorage } from "./storage.node.js";
 
 serveVectors(scopePort(), {
   async loadEngine(wasmUrl) {
@@ -10,4 +11,5 @@ serveVectors(scopePort(), {
     // Node's fetch reads no files.
     return loadEngine({ module_or_path: place.protocol === "file:" ? await readFile(place) : place });
   },
+  storage: () => fileStorage,
 });
