@@ -18,6 +18,7 @@ pub mod config;
 mod error;
 pub mod float;
 pub mod forward;
+pub mod graph;
 pub mod hadamard;
 pub mod index;
 pub mod json;

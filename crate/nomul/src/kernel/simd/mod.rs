@@ -44,6 +44,9 @@ pub trait Simd: Copy {
     /// The lower halves of the 32-bit lanes to memory.
     fn store_lower_halves(self, v: Self::V, x: &mut [i16; 4]);
 
+    /// Eight signed bytes from memory, as 16-bit lanes.
+    fn load_extended(self, x: &[i8; 8]) -> Self::V;
+
     /// The byte in every lane.
     fn splat8(self, x: u8) -> Self::V;
     /// The number in every 16-bit lane.
@@ -76,6 +79,8 @@ pub trait Simd: Copy {
     fn shr16<const N: u32>(self, a: Self::V) -> Self::V;
     /// 16-bit lanes shifted right by the same count, below 16, the sign coming in.
     fn sar16(self, a: Self::V, count: u32) -> Self::V;
+    /// 16-bit lanes shifted left by the same count, below 16.
+    fn shl16_by(self, a: Self::V, count: u32) -> Self::V;
     /// 16-bit lanes shifted left.
     fn shl16<const N: u32>(self, a: Self::V) -> Self::V;
     /// Sixteen signed 16-bit lanes as bytes, saturating: `a` low, `b` high.
@@ -107,6 +112,8 @@ pub trait Simd: Copy {
 
     /// Says that what lies `ahead` bytes behind these will be read soon.
     fn prefetch(self, _bytes: &[[u8; 32]], _ahead: usize) {}
+    /// Says that this row will be read soon.
+    fn prefetch_row(self, _row: &[i8]) {}
 }
 
 /// An algorithm over any back end. Implementations mark `call` `#[inline(always)]`, so that it is compiled with the

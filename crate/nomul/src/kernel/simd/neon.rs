@@ -86,6 +86,11 @@ impl Simd for Neon {
         unsafe { vst1_s16(x.as_mut_ptr(), vmovn_s32(s32(v))) }
     }
     #[inline(always)]
+    fn load_extended(self, x: &[i8; 8]) -> uint8x16_t {
+        // SAFETY: eight bytes are what the instruction reads.
+        unsafe { from16(vmovl_s8(vld1_s8(x.as_ptr()))) }
+    }
+    #[inline(always)]
     fn splat8(self, x: u8) -> uint8x16_t {
         op!(vdupq_n_u8(x))
     }
@@ -140,6 +145,10 @@ impl Simd for Neon {
     #[inline(always)]
     fn sar16(self, a: uint8x16_t, count: u32) -> uint8x16_t {
         from16(op!(vshlq_s16(s16(a), vdupq_n_s16(-(count as i16)))))
+    }
+    #[inline(always)]
+    fn shl16_by(self, a: uint8x16_t, count: u32) -> uint8x16_t {
+        from16(op!(vshlq_s16(s16(a), vdupq_n_s16(count as i16))))
     }
     #[inline(always)]
     fn shl16<const N: u32>(self, a: uint8x16_t) -> uint8x16_t {

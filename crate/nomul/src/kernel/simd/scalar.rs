@@ -76,6 +76,14 @@ impl Simd for Scalar {
         *x = lanes32(v).map(|x| x as i16);
     }
     #[inline(always)]
+    fn load_extended(self, x: &[i8; 8]) -> Self::V {
+        let mut out = [0; 16];
+        for (pair, &x) in out.chunks_exact_mut(2).zip(x) {
+            pair.copy_from_slice(&i16::from(x).to_le_bytes());
+        }
+        out
+    }
+    #[inline(always)]
     fn splat8(self, x: u8) -> Self::V {
         [x; 16]
     }
@@ -130,6 +138,10 @@ impl Simd for Scalar {
     #[inline(always)]
     fn sar16(self, a: Self::V, count: u32) -> Self::V {
         map16(a, a, |x, _| x >> count)
+    }
+    #[inline(always)]
+    fn shl16_by(self, a: Self::V, count: u32) -> Self::V {
+        map16(a, a, |x, _| x << count)
     }
     #[inline(always)]
     fn shl16<const N: u32>(self, a: Self::V) -> Self::V {

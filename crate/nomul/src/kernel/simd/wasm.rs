@@ -67,6 +67,11 @@ impl Simd for Wasm {
         unsafe { v128_store64_lane::<0>(packed, x.as_mut_ptr().cast()) }
     }
     #[inline(always)]
+    fn load_extended(self, x: &[i8; 8]) -> v128 {
+        // SAFETY: eight bytes are what the instruction reads.
+        unsafe { i16x8_load_extend_i8x8(x.as_ptr()) }
+    }
+    #[inline(always)]
     fn splat8(self, x: u8) -> v128 {
         u8x16_splat(x)
     }
@@ -126,6 +131,10 @@ impl Simd for Wasm {
     #[inline(always)]
     fn sar16(self, a: v128, count: u32) -> v128 {
         i16x8_shr(a, count)
+    }
+    #[inline(always)]
+    fn shl16_by(self, a: v128, count: u32) -> v128 {
+        i16x8_shl(a, count)
     }
     #[inline(always)]
     fn shl16<const N: u32>(self, a: v128) -> v128 {

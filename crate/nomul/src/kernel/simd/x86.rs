@@ -83,6 +83,11 @@ impl Simd for Avx2 {
         unsafe { _mm_storel_epi64(x.as_mut_ptr().cast(), _mm_shuffle_epi8(v, self.load(&order))) }
     }
     #[inline(always)]
+    fn load_extended(self, x: &[i8; 8]) -> __m128i {
+        // SAFETY: eight bytes are what the instruction reads; see `op` for the rest.
+        unsafe { _mm_cvtepi8_epi16(_mm_loadl_epi64(x.as_ptr().cast())) }
+    }
+    #[inline(always)]
     fn splat8(self, x: u8) -> __m128i {
         op!(_mm_set1_epi8(x as i8))
     }
@@ -145,6 +150,10 @@ impl Simd for Avx2 {
         op!(_mm_sra_epi16(a, _mm_cvtsi32_si128(count as i32)))
     }
     #[inline(always)]
+    fn shl16_by(self, a: __m128i, count: u32) -> __m128i {
+        op!(_mm_sll_epi16(a, _mm_cvtsi32_si128(count as i32)))
+    }
+    #[inline(always)]
     fn shl16<const N: u32>(self, a: __m128i) -> __m128i {
         op!(_mm_sll_epi16(a, _mm_cvtsi32_si128(N as i32)))
     }
@@ -203,6 +212,13 @@ impl Simd for Avx2 {
             let address = line.as_ptr().cast::<i8>().wrapping_add(ahead);
             // SAFETY: the instruction is a hint and reads nothing, whatever the address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
+        }
+    }
+    #[inline(always)]
+    fn prefetch_row(self, row: &[i8]) {
+        for line in row.chunks(64) {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr()) };
         }
     }
 }
