@@ -1,7 +1,5 @@
 //! From keys and edges to a graph.
 
-use alloc::vec::Vec;
-
 use super::{
     csr::{Csr, Direction, Edges},
     keys::{Key, Keys},
@@ -200,27 +198,14 @@ impl Graph {
         }
         builder.build()
     }
-
-    /// The same nodes with other edges: `Vec` of the neighbours that are to go and to come. See [`super::update`].
-    pub(super) fn parts_mut(&mut self) -> (&mut Keys, &mut Csr) {
-        (&mut self.keys, &mut self.csr)
-    }
 }
 
-/// Keys in the order of nodes, as lines.
-pub fn key_lines(graph: &Graph) -> impl Iterator<Item = alloc::string::String> {
-    graph.keys.iter().map(|key| alloc::format!("{key}"))
-}
-
-/// Nodes by key; the first that is not there is an error.
-pub fn find_all(graph: &Graph, keys: &[Key]) -> Result<Vec<u32>> {
-    keys.iter().map(|&key| find(graph, key)).collect()
-}
-
-/// The node of a key.
-pub fn find(graph: &Graph, key: Key) -> Result<u32> {
-    match graph.keys.find(key) {
-        Some(node) => Ok(node),
-        None => bail!(Missing, "no node {key}"),
+impl Graph {
+    /// The node of a key.
+    pub fn find(&self, key: Key) -> Result<u32> {
+        match self.keys.find(key) {
+            Some(node) => Ok(node),
+            None => bail!(Missing, "no node {key}"),
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Built by counting, in time and memory linear in the edges: degrees, their running sums, then each edge to its place.
 //! The edges come in blocks, and a block's memory is given back when its edges have been placed.
 
-use alloc::{vec::Vec, vec};
+use alloc::vec::Vec;
 
 use crate::{Result, bail};
 
@@ -276,24 +276,4 @@ fn stored(from: u32, to: u32, direction: Direction) -> ((u32, u32), Option<(u32,
         Direction::Directed => ((from, to), None),
         Direction::Reversed => ((to, from), None),
     }
-}
-
-/// Parts of `0..nodes` with about as many neighbours each.
-pub(super) fn balanced(starts: &[u32], parts: usize) -> Vec<core::ops::Range<usize>> {
-    let nodes = starts.len().saturating_sub(1);
-    // A node costs as much as a neighbour or two, even where it has none.
-    let cost = |node: usize| starts[node] as u64 + 2 * node as u64;
-    let total = cost(nodes);
-    let mut ends = vec![0; parts + 1];
-    for part in 1..parts {
-        let wanted = total * part as u64 / parts as u64;
-        let (mut low, mut high) = (ends[part - 1], nodes);
-        while low < high {
-            let middle = (low + high) / 2;
-            if cost(middle) < wanted { low = middle + 1 } else { high = middle }
-        }
-        ends[part] = low;
-    }
-    ends[parts] = nodes;
-    ends.windows(2).map(|pair| pair[0]..pair[1]).collect()
 }

@@ -99,9 +99,7 @@ impl Tables {
             reciprocals: core::array::from_fn(|i| Factor::nearest(1.0 / (128.0 + middle(i)))),
             roots: core::array::from_fn(|i| Factor::nearest(1.0 / libm::sqrt(64.0 + middle(i)))),
             powers: core::array::from_fn(|i| libm::round(64.0 * libm::exp2(i as f64 / 64.0)) as i8),
-            logarithms: core::array::from_fn(|i| {
-                libm::round(256.0 * libm::log2(1.0 + middle(i) / 256.0)) as u16
-            }),
+            logarithms: core::array::from_fn(|i| libm::round(256.0 * libm::log2(1.0 + middle(i) / 256.0)) as u16),
         }
     }
 

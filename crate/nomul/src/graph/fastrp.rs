@@ -104,7 +104,10 @@ impl<'a> Embedder<'a> {
     /// How far it has come.
     pub fn progress(&self) -> Progress {
         let nodes = self.graph.nodes() as u64;
-        Progress { done: self.current as u64 * nodes + self.done as u64, total: self.options.weights.len() as u64 * nodes }
+        Progress {
+            done: self.current as u64 * nodes + self.done as u64,
+            total: self.options.weights.len() as u64 * nodes,
+        }
     }
 
     /// Does some more work; true if there is more to do.

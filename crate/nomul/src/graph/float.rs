@@ -74,11 +74,11 @@ fn start(graph: &Graph, given: Given, options: &Options) -> Result<Vec<f32>> {
         if let Some(table) = given.properties {
             // Both parts have entries of the same expected length, however many columns they have.
             let balance = libm::sqrtf(projected.max(1) as f32 / properties.max(1) as f32);
-            let largest = table.largest();
+            let unit = -libm::ilogbf(table.largest());
             for (property, &value) in table.row(node).iter().enumerate() {
                 property_signs(property, options.seed, threshold, &mut row_signs[projected..]);
                 for (entry, &sign) in row[projected..].iter_mut().zip(&row_signs[projected..]) {
-                    *entry += f32::from(sign) * value / largest * balance;
+                    *entry += f32::from(sign) * libm::ldexpf(value, unit) * balance;
                 }
             }
         }

@@ -65,7 +65,8 @@ impl Id<'_> {
 
 /// Enters nodes and edges. A directed graph stays as the options want it; an undirected one is that.
 pub fn read(bytes: &[u8], builder: &mut Builder) -> Result<()> {
-    let file: File = serde_json::from_slice(bytes).map_err(|error| Error::new(Code::Format, crate::format!("{error}")))?;
+    let file: File =
+        serde_json::from_slice(bytes).map_err(|error| Error::new(Code::Format, crate::format!("{error}")))?;
     if file.options.kind == "undirected" {
         builder.options_mut().direction = Direction::Undirected;
     }

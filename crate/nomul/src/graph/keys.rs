@@ -21,7 +21,8 @@ pub enum Key<'a> {
 
 impl<'a> From<&'a str> for Key<'a> {
     fn from(text: &'a str) -> Key<'a> {
-        let canonical = text == "0" || (text.as_bytes().first().is_some_and(u8::is_ascii_digit) && !text.starts_with('0'));
+        let canonical =
+            text == "0" || (text.as_bytes().first().is_some_and(u8::is_ascii_digit) && !text.starts_with('0'));
         match text.parse() {
             Ok(number) if canonical => Key::Number(number),
             _ => Key::Text(text),
@@ -130,7 +131,9 @@ impl Keys {
             }
             Key::Text(text) => {
                 let start = self.texts.len() as u64;
-                self.texts.try_reserve(text.len() + 4).map_err(|_| memory::refused(text.len() as u64, "keys of nodes"))?;
+                self.texts
+                    .try_reserve(text.len() + 4)
+                    .map_err(|_| memory::refused(text.len() as u64, "keys of nodes"))?;
                 self.texts.push_str(text);
                 let words = node / 64 + 1;
                 if self.is_text.len() < words {

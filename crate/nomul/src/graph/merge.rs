@@ -166,7 +166,8 @@ impl Merge {
             merge.common = total.sums.iter().map(|&sum| mean(sum, powers.nodes() as u64)).collect();
         }
         if options.finish != Finish::Sum {
-            let add = |nodes, moments: &mut Moments| on_best(AddMoments { merge: &merge, powers, tables, nodes, moments });
+            let add =
+                |nodes, moments: &mut Moments| on_best(AddMoments { merge: &merge, powers, tables, nodes, moments });
             let total = moments(team, powers.nodes(), options.dimensions, add)?;
             merge.columns = total.columns(powers.nodes() as u64, tables);
         }

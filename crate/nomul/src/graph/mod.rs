@@ -31,17 +31,22 @@ pub mod project;
 pub mod propagate;
 pub mod reader;
 pub mod rows;
+pub mod score;
 pub mod start;
+#[cfg(test)]
+mod tests;
+mod update;
 
 pub use build::{Builder, Duplicates, Graph, GraphOptions};
 pub use csr::{Csr, Direction};
 pub use fastrp::{Embedder, Progress, bytes_for, check_memory};
-pub use keys::Key;
+pub use keys::{Key, Keys};
 pub use merge::Vectors;
 pub use options::{Finish, Options};
 pub use project::Sparsity;
 pub use propagate::Step;
 pub use reader::{Format, Reader};
 pub use start::{Given, Table};
+pub use update::Change;
 
 use build::check_weight;

@@ -34,7 +34,7 @@ impl Stream {
 
     /// The next number.
     #[inline(always)]
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         let [a, mut b] = self.0;
         let result = a.wrapping_add(b).rotate_left(17).wrapping_add(a);
         b ^= a;
@@ -72,7 +72,7 @@ impl Sparsity {
 pub fn signs(stream: &mut Stream, threshold: u16, row: &mut [i8]) {
     let last = u16::MAX - threshold;
     for four in row.chunks_mut(4) {
-        let draws = stream.next();
+        let draws = stream.draw();
         for (i, entry) in four.iter_mut().enumerate() {
             let draw = (draws >> (16 * i)) as u16;
             *entry = i8::from(draw < threshold) - i8::from(draw > last);

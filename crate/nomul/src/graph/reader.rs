@@ -341,7 +341,8 @@ impl Fields<'_> {
 }
 
 /// Names that columns of edge lists have.
-const SOURCES: [&str; 10] = ["source", "src", "from", "from_node_id", "fromnodeid", "node_1", "node1", "id_1", "id1", "u"];
+const SOURCES: [&str; 10] =
+    ["source", "src", "from", "from_node_id", "fromnodeid", "node_1", "node1", "id_1", "id1", "u"];
 const TARGETS: [&str; 12] =
     ["target", "dst", "dest", "to", "to_node_id", "tonodeid", "node_2", "node2", "id_2", "id2", "destination", "v"];
 

@@ -3,7 +3,10 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{factor::{Factor, Tables}, memory};
+use super::{
+    factor::{Factor, Tables},
+    memory,
+};
 use crate::Result;
 
 /// Columns are padded with zeros to a multiple of this.

@@ -1,6 +1,6 @@
 //! Rows of power 0: the signed projection, with properties or vectors of the caller's own.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
 use spin::Mutex;
 
@@ -31,7 +31,7 @@ impl Table {
             bail!(Shape, "{} values for {nodes} nodes and {columns} columns", values.len());
         }
         if columns > 0
-            && let Some(place) = values.iter().position(|value| !(value.abs() <= LARGEST))
+            && let Some(place) = values.iter().position(|&value| !is_value(value))
         {
             bail!(Value, "value {} of node {}: {}", place % columns, place / columns, values[place]);
         }
@@ -64,7 +64,7 @@ impl Table {
         if values.len() != self.columns {
             bail!(Shape, "{} values, the first node has {}", values.len(), self.columns);
         }
-        if let Some(value) = values.iter().find(|value| !(value.abs() <= LARGEST)) {
+        if let Some(value) = values.iter().find(|&&value| !is_value(value)) {
             bail!(Value, "value {value}: values have to be finite, up to 1e18");
         }
         self.values[node * self.columns..(node + 1) * self.columns].copy_from_slice(values);
@@ -79,6 +79,10 @@ pub(super) fn property_signs(property: usize, seed: u64, threshold: u16, row: &m
 
 /// The largest value of a property.
 const LARGEST: f32 = 1e18;
+
+fn is_value(value: f32) -> bool {
+    value.abs() <= LARGEST
+}
 
 /// What a node starts with beside its projection.
 #[derive(Clone, Copy, Default)]
@@ -215,8 +219,7 @@ impl<'a> Start<'a> {
     /// Puts signed sums of properties into the last columns, and all columns under one exponent.
     fn add_properties(&self, values: &[f32], scale: i32, row: &mut [i8], exponent: &mut i16) {
         // In units of 2^-16.
-        let mut sums: Vec<i32> = Vec::new();
-        sums.resize(row.len(), 0);
+        let mut sums = vec![0i32; row.len()];
         let (mantissa, power) = self.tables.power(scale);
         let one = i32::from(mantissa) << 10;
         for (sum, &entry) in sums.iter_mut().zip(&row[..self.projected]) {
