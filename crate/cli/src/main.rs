@@ -7,6 +7,7 @@
 mod bench;
 mod folder;
 mod generate;
+mod graph;
 mod inspect;
 mod perplexity;
 mod progress;
@@ -43,6 +44,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Time prefill and decode
     Bench(bench::Arguments),
+    /// Vectors of a graph's nodes
+    Graph(graph::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Perplexity(arguments) => perplexity::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Graph(arguments) => graph::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

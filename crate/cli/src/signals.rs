@@ -24,3 +24,27 @@ pub fn remove_partial_folders() {
 /// See above.
 #[cfg(not(unix))]
 pub fn remove_partial_folders() {}
+
+/// Removes this file if a signal ends the process.
+#[cfg(unix)]
+pub fn remove_on_signal(partial: &std::path::Path) {
+    use signal_hook::{
+        consts::{SIGINT, SIGTERM},
+        iterator::Signals,
+        low_level::emulate_default_handler,
+    };
+
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
+    let partial = partial.to_owned();
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            // A file that has reached its place is no longer there.
+            std::fs::remove_file(&partial).ok();
+            emulate_default_handler(signal).ok();
+        }
+    });
+}
+
+/// See above.
+#[cfg(not(unix))]
+pub fn remove_on_signal(_: &std::path::Path) {}

@@ -19,6 +19,7 @@
 
 pub mod build;
 pub mod csr;
+pub mod evaluate;
 pub mod factor;
 pub mod fastrp;
 pub mod float;
@@ -33,6 +34,7 @@ pub mod reader;
 pub mod rows;
 pub mod score;
 pub mod start;
+pub mod state;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -46,7 +48,8 @@ pub use options::{Finish, Options};
 pub use project::Sparsity;
 pub use propagate::Step;
 pub use reader::{Format, Reader};
+pub use score::{Digest, to_byte};
 pub use start::{Given, Table};
 pub use update::Change;
 
-use build::check_weight;
+pub use build::check_weight;

@@ -1,12 +1,14 @@
 //! What can be asked of an embedding.
 
 use alloc::{vec, vec::Vec};
+use serde::{Deserialize, Serialize};
 
 use super::{project::Sparsity, propagate::Step};
 use crate::{Result, bail};
 
 /// How powers become vectors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Finish {
     /// The weighted sum of powers.
     Sum,
@@ -19,7 +21,8 @@ pub enum Finish {
 }
 
 /// Options of FastRP. The defaults of `weights` and `beta` were chosen by the quality on BlogCatalog; see `npm run bench -- graph`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Options {
     /// Columns of the vectors.
     pub dimensions: usize,

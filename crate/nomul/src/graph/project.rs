@@ -6,6 +6,7 @@
 
 use core::hash::Hasher;
 
+use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::keys::Key;
@@ -44,7 +45,8 @@ impl Stream {
 }
 
 /// How many entries are not zero: one in `s`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Sparsity {
     /// One in `sqrt(nodes)`: very sparse (Li, Hastie, Church 2006), as in the paper's code.
     Root,

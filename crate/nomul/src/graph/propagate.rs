@@ -11,6 +11,7 @@
 //!
 //! The sums are integers, so neither the order of neighbours nor that of nodes, nor who computes them, changes a bit.
 
+use serde::{Deserialize, Serialize};
 use spin::Mutex;
 
 use super::{
@@ -35,7 +36,8 @@ const PART: usize = 512;
 const AHEAD: usize = 24;
 
 /// How sums become rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Step {
     /// The mean over neighbours: the transition matrix.
     #[default]

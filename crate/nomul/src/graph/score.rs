@@ -1,6 +1,8 @@
 //! What vectors are for: how likely an edge is, which nodes are alike, how all lie in a plane.
 
-use alloc::{vec, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
+
+use sha2::{Digest as _, Sha256};
 
 use super::merge::Vectors;
 use crate::{
@@ -90,6 +92,34 @@ impl Vectors {
             Ok(())
         })?;
         Ok(out)
+    }
+}
+
+/// An entry of a vector as a byte, in units of `2^(unit + 5)`, or of `2^(unit + 7)` where vectors are plain sums; the nearest where it is beyond.
+pub fn to_byte(entry: i16, unit: i32) -> i8 {
+    let drop = if unit == -super::merge::UNIT { 5 } else { 7 };
+    ((i32::from(entry) + (1 << (drop - 1))) >> drop).clamp(-127, 127) as i8
+}
+
+/// The SHA-256 of vectors, 16 bits a number, low byte first: the same on every engine.
+#[derive(Clone, Default)]
+pub struct Digest(Sha256);
+
+impl Digest {
+    /// The next vector.
+    pub fn add(&mut self, row: &[i16]) {
+        for part in row.chunks(64) {
+            let mut bytes = [0; 128];
+            for (bytes, entry) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(part) {
+                *bytes = entry.to_le_bytes();
+            }
+            self.0.update(&bytes[..2 * part.len()]);
+        }
+    }
+
+    /// In hexadecimal digits.
+    pub fn finish(self) -> String {
+        self.0.finalize().iter().map(|byte| crate::format!("{byte:02x}")).collect()
     }
 }
 
