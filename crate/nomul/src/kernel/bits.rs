@@ -8,11 +8,20 @@ use super::{BackEnd, Kernel, Simd, simd::run};
 /// Byte lanes hold the counts of so many registers: 31 times 8 ones are below 256.
 const REGISTERS_A_SUM: usize = 31;
 
-/// In how many bits each row differs from the query: `rows` is `(counts.len(), query.len())` bytes. With `a` a row and
-/// `b` the query, `counts[i]` is the sum over all bits of `a xor b`.
-pub fn differences(back_end: BackEnd, rows: &[u8], query: &[u8], counts: &mut [u32]) {
-    check(rows, query.len(), counts.len());
-    run(back_end, Differences { rows, query, counts });
+/// A row and in how many bits it differs from the query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Near {
+    /// Its place among the rows.
+    pub row: u32,
+    /// The sum over all bits of `row xor query`.
+    pub differences: u32,
+}
+
+/// The rows that differ from the query in `limit` bits at most, in order: the first so many of `found`, as the answer
+/// says. `rows` is `(found.len(), query.len())` bytes.
+pub fn near(back_end: BackEnd, rows: &[u8], query: &[u8], limit: u32, found: &mut [Near]) -> usize {
+    check(rows, query.len(), found.len());
+    run(back_end, NearRows { rows, query, limit, found })
 }
 
 /// The dot product of each row of ternary numbers with the query. A row is a plane of signs and a plane that says which
@@ -30,17 +39,18 @@ fn check(rows: &[u8], row_bytes: usize, count: usize) {
     assert!(rows.len().is_multiple_of(row_bytes), "whole rows");
 }
 
-struct Differences<'a> {
+struct NearRows<'a> {
     rows: &'a [u8],
     query: &'a [u8],
-    counts: &'a mut [u32],
+    limit: u32,
+    found: &'a mut [Near],
 }
 
-impl Kernel for Differences<'_> {
-    type Output = ();
+impl Kernel for NearRows<'_> {
+    type Output = usize;
 
     #[inline(always)]
-    fn call<S: Simd>(self, s: S) {
+    fn call<S: Simd>(self, s: S) -> usize {
         // For sizes in common use the query stays in registers.
         match self.query.len() {
             16 => fixed::<S, 1>(s, self),
@@ -53,37 +63,49 @@ impl Kernel for Differences<'_> {
 }
 
 #[inline(always)]
-fn fixed<S: Simd, const REGISTERS: usize>(s: S, Differences { rows, query, counts }: Differences) {
+fn fixed<S: Simd, const REGISTERS: usize>(s: S, NearRows { rows, query, limit, found }: NearRows) -> usize {
     let mut wanted = [s.splat8(0); REGISTERS];
     for (wanted, bytes) in wanted.iter_mut().zip(query.as_chunks::<16>().0) {
         *wanted = s.load(bytes);
     }
     let rows = rows.as_chunks::<16>().0.as_chunks::<REGISTERS>().0;
-    for (count, row) in counts.iter_mut().zip(rows) {
+    let mut count = 0;
+    for (place, row) in (0..).zip(rows) {
         let mut sum = s.splat8(0);
         for register in 0..REGISTERS {
             let different = s.xor(s.load(&row[register]), wanted[register]);
             sum = s.add8(sum, s.popcount8(different));
         }
-        *count = s.sum8(sum);
+        let differences = s.sum8(sum);
+        if differences <= limit {
+            found[count] = Near { row: place, differences };
+            count += 1;
+        }
     }
+    count
 }
 
 #[inline(always)]
-fn any<S: Simd>(s: S, Differences { rows, query, counts }: Differences) {
+fn any<S: Simd>(s: S, NearRows { rows, query, limit, found }: NearRows) -> usize {
     let query = query.as_chunks::<16>().0;
     let rows = rows.as_chunks::<16>().0.chunks_exact(query.len());
-    for (count, row) in counts.iter_mut().zip(rows) {
-        *count = 0;
+    let mut count = 0;
+    for (place, row) in (0..).zip(rows) {
+        let mut differences = 0;
         for (row, query) in row.chunks(REGISTERS_A_SUM).zip(query.chunks(REGISTERS_A_SUM)) {
             let mut sum = s.splat8(0);
             for (row, query) in row.iter().zip(query) {
                 let different = s.xor(s.load(row), s.load(query));
                 sum = s.add8(sum, s.popcount8(different));
             }
-            *count += s.sum8(sum);
+            differences += s.sum8(sum);
+        }
+        if differences <= limit {
+            found[count] = Near { row: place, differences };
+            count += 1;
         }
     }
+    count
 }
 
 struct TernaryProducts<'a> {
@@ -142,7 +164,7 @@ mod tests {
 
     /// The textbook: bit for bit. Row sizes cross the ones that are compiled apart and the sums' limit.
     #[test]
-    fn every_back_end_counts_differences() {
+    fn every_back_end_finds_what_is_near() {
         for row_bytes in [16, 32, 48, 64, 80, 128, 144, 31 * 16, 32 * 16, 70 * 16] {
             for rows in [0, 1, 2, 5] {
                 for fill in [None, Some((0x00, 0xff)), Some((0xff, 0xff))] {
@@ -151,16 +173,19 @@ mod tests {
                         data.fill(a);
                         query.fill(b);
                     }
-                    let textbook: Vec<u32> = (0..rows)
-                        .map(|row| {
-                            let row = &data[row * row_bytes..][..row_bytes];
-                            (0..8 * row_bytes).filter(|&i| bit(row, i) != bit(&query, i)).count() as u32
-                        })
-                        .collect();
-                    for back_end in BACK_ENDS {
-                        let mut counts = vec![7; rows];
-                        differences(back_end, &data, &query, &mut counts);
-                        assert_eq!(counts, textbook, "{row_bytes} bytes, {rows} rows, {}", back_end.name());
+                    let differences = |row: usize| {
+                        let row = &data[row * row_bytes..][..row_bytes];
+                        (0..8 * row_bytes).filter(|&i| bit(row, i) != bit(&query, i)).count() as u32
+                    };
+                    for limit in [0, 4 * row_bytes as u32, u32::MAX] {
+                        let all = (0..rows).map(|row| Near { row: row as u32, differences: differences(row) });
+                        let textbook: Vec<Near> = all.filter(|near| near.differences <= limit).collect();
+                        for back_end in BACK_ENDS {
+                            let mut found = vec![Near::default(); rows];
+                            let count = near(back_end, &data, &query, limit, &mut found);
+                            let what = back_end.name();
+                            assert_eq!(found[..count], textbook, "{row_bytes} bytes, {rows} rows, {limit}, {what}");
+                        }
                     }
                 }
             }

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     Result, bail,
-    kernel::{best, bits},
+    kernel::{
+        best,
+        bits::{self, Near},
+    },
 };
 
 /// How thorough a search is.
@@ -135,14 +138,13 @@ impl Query {
         };
         let kind = index.shape.kind();
         if kind == Kind::Signs || two_stages {
-            let mut counts = [0; ROWS_AT_ONCE];
-            let counts = &mut counts[..rows.len()];
-            bits::differences(best(), codes, &self.row.planes, counts);
-            for (row, count) in rows.zip(counts) {
-                let score = -i64::from(*count);
-                if score >= self.best.threshold() {
-                    offer(&mut self.best, row, score);
-                }
+            let mut found = [Near::default(); ROWS_AT_ONCE];
+            let found = &mut found[..rows.len()];
+            // Scores are differences turned round; at the start all rows will do.
+            let limit = u32::try_from(self.best.threshold().saturating_neg()).unwrap_or(u32::MAX);
+            let count = bits::near(best(), codes, &self.row.planes, limit, found);
+            for near in &found[..count] {
+                offer(&mut self.best, rows.start + near.row as usize, -i64::from(near.differences));
             }
         } else if kind == Kind::Ternary {
             let mut products = [0; ROWS_AT_ONCE];

@@ -179,7 +179,8 @@ class Handle implements VectorIndex {
     { k = 10, candidates = Math.max(256, 32 * k), filter, signal, onProgress }: SearchOptions = {},
   ): Promise<Neighbour[][]> {
     const allowed = typeof filter === "function" ? (await this.keys()).filter(filter) : filter && list(filter);
-    const wanted = { queries, k, candidates: candidates === 0 ? undefined : candidates, allowed };
+    const tell = onProgress !== undefined;
+    const wanted = { queries, k, candidates: candidates === 0 ? undefined : candidates, allowed, tell };
     const transfer = allowed && [allowed.buffer];
     return lists(await this.#client.call("search", wanted, { signal, onEvent: onProgress, transfer }));
   }

@@ -33,6 +33,8 @@ export interface SearchCalls {
       k: number;
       candidates: number | undefined;
       allowed: Float64Array<ArrayBuffer> | undefined;
+      /** Whether somebody listens to the events. */
+      tell: boolean;
     };
     event: { done: number; total: number };
     result: Found;

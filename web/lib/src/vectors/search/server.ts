@@ -74,17 +74,17 @@ export function handlers(engine: Engine, storage: Storage): HandlersOf<SearchCal
     remove: (keys, { signal }) => using(signal, (index) => index.remove(keys)),
     get: (key, { signal }) => using(signal, (index) => index.get(key)),
     keys: (_, { signal }) => using(signal, (index) => new Float64Array(index.keys())),
-    search: ({ queries, k, candidates, allowed }, { signal, emit }) =>
+    search: ({ queries, k, candidates, allowed, tell }, { signal, emit }) =>
       using(signal, async (index) => {
         index.startSearch(queries, count(k, "k"), candidates && count(candidates, "candidates"), allowed);
         const total = index.size;
         // About as much to begin with as a step should take, whatever the number of queries.
-        let rows = Math.max(LEAST_ROWS, Math.floor((1 << 18) / Math.max(1, queries.byteLength)));
+        let rows = Math.max(LEAST_ROWS, Math.floor((1 << 22) / Math.max(1, queries.byteLength)));
         for (let done = 0; ;) {
           const began = performance.now();
           if (index.stepSearch(rows)) return index.endSearch();
           done = Math.min(done + rows, total);
-          emit({ done, total });
+          if (tell) emit({ done, total });
           // As many rows as fit the time: their cost depends on the vectors and on the machine.
           if (performance.now() - began < STEP_TIME / 2) rows = Math.min(rows << 1, 1 << 30);
           else if (performance.now() - began > STEP_TIME * 2) rows = Math.max(LEAST_ROWS, rows >> 1);
