@@ -2,4 +2,5 @@
 //! folder in `web/lib/src/vectors/`, whose worker alone uses the glue that wasm-bindgen writes beside the module.
 
 mod convert;
+mod graph;
 mod search;
