@@ -1,20 +1,24 @@
-// The wasm engines, into web/lib/wasm/: crate/wasm compiled twice, for plain and for relaxed SIMD, and crate/vectors.
+// The wasm engines, into web/lib/wasm/: crate/wasm compiled for plain and for relaxed SIMD, each for one thread and for
+// several, and crate/vectors.
 
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Failure, isScript, main, onPath, run, say } from "./shared/command.mjs";
 import { cargoTool, root, target } from "./shared/folders.mjs";
+import { haveRustSources, sysroot } from "./shared/rust.mjs";
 
 /**
- * A package and its instruction set. Engines validate a whole module, so relaxed instructions need a file of their own;
- * graphs, JSON and search count and add, which relaxed instructions do not speed up.
+ * A package and its instruction set. Engines validate a whole module, so relaxed instructions need a file of their own,
+ * and so does memory that is shared; graphs, JSON and search count and add, which relaxed instructions do not speed up.
  */
 const BUILDS = {
   simd: { crate: "nomul-wasm", features: ["simd128"] },
   relaxed: { crate: "nomul-wasm", features: ["simd128", "relaxed-simd"] },
+  "simd-threads": { crate: "nomul-wasm", features: ["simd128"], threads: true },
+  "relaxed-threads": { crate: "nomul-wasm", features: ["simd128", "relaxed-simd"], threads: true },
   vectors: { crate: "nomul-vectors", features: ["simd128"] },
 };
 
@@ -34,31 +38,64 @@ const FEATURES = [
   "simd",
 ];
 
+/** What makes the memory one that threads share: it comes from outside, and each thread has a part for its own. */
+const THREAD_FLAGS = [
+  "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals",
+  ...["--shared-memory", "--import-memory", "--max-memory=4294967296"].map((word) => `-Clink-arg=${word}`),
+  ...["__heap_base", "__wasm_init_tls", "__tls_size", "__tls_align", "__tls_base"].map(
+    (name) => `-Clink-arg=--export=${name}`,
+  ),
+];
+
 /** Builds all engines; each folder is replaced only when its files are complete. */
 export async function buildWasm({ log = say } = {}) {
   const bindgen = existsSync(cargoTool("wasm-bindgen")) ? cargoTool("wasm-bindgen") : onPath("wasm-bindgen");
   if (!bindgen) throw new Failure("wasm-bindgen is not there: npm run setup builds it");
   const parent = join(root, "web", "lib", "wasm");
   await mkdir(parent, { recursive: true });
-  for (const [build, { crate, features }] of Object.entries(BUILDS)) {
-    const module = await compile(build, crate, features);
+  const threads = haveRustSources();
+  for (const [build, options] of Object.entries(BUILDS)) {
     const temporary = join(parent, `.${build}-${process.pid}`);
     try {
       await mkdir(temporary);
-      await bind(bindgen, module, temporary);
-      await optimise(join(temporary, "nomul_bg.wasm"), features);
-      const bytes = await readFile(join(temporary, "nomul_bg.wasm"));
-      log(`  ${build}: ${kilobytes(bytes)}, ${kilobytes(gzipSync(bytes))} gzipped`);
+      if (options.threads && !threads) {
+        log(`  ${build}: left out, the sources of Rust's standard library are not there (npm run setup says more)`);
+        await leaveOut(join(parent, build.replace("-threads", "")), temporary);
+      } else {
+        await bind(bindgen, await compile(build, options), temporary);
+        await optimise(join(temporary, "nomul_bg.wasm"), options);
+        const bytes = await readFile(join(temporary, "nomul_bg.wasm"));
+        log(`  ${build}: ${kilobytes(bytes)}, ${kilobytes(gzipSync(bytes))} gzipped`);
+      }
       await rm(join(parent, build), { recursive: true, force: true });
       await rename(temporary, join(parent, build));
     } finally {
       await rm(temporary, { recursive: true, force: true });
     }
   }
+  await writeFile(join(parent, "threads.js"), `export const threadBuilds = ${threads};\n`);
+  await writeFile(
+    join(parent, "threads.d.ts"),
+    "/** Whether the engines for several threads were built. */\nexport const threadBuilds: boolean;\n",
+  );
+}
+
+/** What stands in for an engine that cannot be built, so that bundlers and types find all files; it is never loaded. */
+async function leaveOut(other, folder) {
+  await copyFile(join(other, "nomul_bg.wasm"), join(folder, "nomul_bg.wasm"));
+  await copyFile(join(other, "nomul.js"), join(folder, "nomul.js"));
+  const types = await readFile(join(other, "nomul.d.ts"), "utf8");
+  const team = [
+    "export function compiledModule(): WebAssembly.Module;",
+    "export function openTeam(size: number): void;",
+    "export function joinTeam(worker: number): void;",
+    "export interface Engine { useTeam(): void }",
+  ];
+  await writeFile(join(folder, "nomul.d.ts"), `${types}\n${team.join("\n")}\n`);
 }
 
 /** Compiles a package for an instruction set; answers with the module's path. */
-async function compile(build, crate, features) {
+async function compile(build, { crate, features, threads }) {
   // A folder for each: cargo would otherwise compile everything anew whenever the flags change.
   const folder = join(target, "wasm", build);
   // Paths of the machine that builds have no place in what is shipped.
@@ -67,10 +104,13 @@ async function compile(build, crate, features) {
     `-Ctarget-feature=${features.map((feature) => `+${feature}`).join(",")}`,
     `--remap-path-prefix=${root}=nomul`,
     `--remap-path-prefix=${cargoHome}=cargo`,
+    ...(threads ? [...THREAD_FLAGS, `--remap-path-prefix=${sysroot()}=rust`] : []),
   ];
   const words = ["--profile", "wasm", "--target", "wasm32-unknown-unknown", "--target-dir", folder];
+  // The standard library that comes with Rust is for one thread. Compiling it is not stable yet, but needs no nightly.
+  if (threads) words.push("-Zbuild-std=std,panic_abort");
   await run("cargo", ["build", "--quiet", "--locked", "-p", crate, ...words], {
-    env: { CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f") },
+    env: { CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f"), ...(threads && { RUSTC_BOOTSTRAP: "1" }) },
   });
   return join(folder, "wasm32-unknown-unknown", "wasm", `${crate.replace("-", "_")}.wasm`);
 }
@@ -82,9 +122,10 @@ function bind(bindgen, module, folder) {
 }
 
 /** Optimises in place. */
-function optimise(module, features) {
+function optimise(module, { features, threads }) {
   const wasmOpt = join(root, "node_modules", "binaryen", "bin", "wasm-opt");
-  const enabled = features.includes("relaxed-simd") ? [...FEATURES, "relaxed-simd"] : FEATURES;
+  const enabled = [...FEATURES, ...(features.includes("relaxed-simd") ? ["relaxed-simd"] : [])];
+  if (threads) enabled.push("threads");
   const words = ["-O3", ...enabled.map((feature) => `--enable-${feature}`), module, "-o", module];
   return run(process.execPath, [wasmOpt, ...words]);
 }
@@ -94,8 +135,9 @@ const kilobytes = (bytes) => `${(bytes.length / 1000).toFixed(0)} kB`;
 const HELP = `
 usage: node pkg-scripts/build-wasm.mjs
 
-Compiles crate/wasm for plain and for relaxed SIMD into web/lib/wasm/simd and web/lib/wasm/relaxed, and crate/vectors into
-web/lib/wasm/vectors.
+Compiles crate/wasm for plain and for relaxed SIMD, for one thread and for several, into web/lib/wasm/simd, relaxed,
+simd-threads and relaxed-threads, and crate/vectors into web/lib/wasm/vectors. Those for several threads need the sources of
+Rust's standard library (rustup component add rust-src) and are left out where they are missing.
 `;
 
 if (isScript(import.meta.url)) await main({ help: HELP }, () => buildWasm());

@@ -7,6 +7,7 @@ import { setup } from "./setup.mjs";
 import { fromUser, isScript, main, run, say } from "./shared/command.mjs";
 import { atomically } from "./shared/atomic.mjs";
 import { dist, root } from "./shared/folders.mjs";
+import { haveRustSources } from "./shared/rust.mjs";
 import { step } from "./shared/step.mjs";
 
 /** What the wasm engines are made of. */
@@ -15,6 +16,7 @@ const ENGINE = [
   "Cargo.lock",
   "rust-toolchain.toml",
   "crate/nomul",
+  "crate/team",
   "crate/text",
   "crate/vectors",
   "crate/wasm",
@@ -30,7 +32,13 @@ const engine = (build) => join(root, "web", "lib", "wasm", build, "nomul_bg.wasm
 /** The package as npm would publish it: web/lib with its engines and its compiled TypeScript. */
 export async function buildPackage() {
   await step(
-    { name: "engines", title: "building the wasm engines", inputs: ENGINE, outputs: WASM_BUILDS.map(engine) },
+    {
+      name: "engines",
+      title: "building the wasm engines",
+      inputs: ENGINE,
+      settings: { threads: haveRustSources() },
+      outputs: WASM_BUILDS.map(engine),
+    },
     () => run(process.execPath, ["pkg-scripts/build-wasm.mjs"]),
   );
   await step(

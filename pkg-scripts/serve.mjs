@@ -6,7 +6,7 @@ import { Failure, fromUser, isScript, main, say } from "./shared/command.mjs";
 import { dist } from "./shared/folders.mjs";
 
 /** What a page must be served with to share memory between its threads. */
-const ISOLATION = {
+export const ISOLATION = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
 };

@@ -1,11 +1,12 @@
-// Sets up what is missing, from nothing but Node and Rust: npm packages, Rust targets, the binding generator, a browser
-// for the tests, and the native command. Only Node's own modules are imported: on a first run there are no others.
+// Sets up what is missing, from nothing but Node and Rust: npm packages, Rust targets and sources, the binding generator, a
+// browser for the tests, and the native command. Only Node's own modules are imported: on a first run there are no others.
 
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { Failure, answer, isScript, main, onPath, run, say } from "./shared/command.mjs";
 import { findChromium } from "./shared/browser.mjs";
 import { cache, cargoTool, nomul, root } from "./shared/folders.mjs";
+import { haveRustSources } from "./shared/rust.mjs";
 
 const TARGETS = ["wasm32-unknown-unknown", "wasm32-wasip1"];
 
@@ -88,6 +89,18 @@ export async function rustTargets() {
   if (missingTargets().length > 0) throw new Failure(`${lacks}: ${hint}`);
 }
 
+/** The sources of the standard library. What needs them is left out where they cannot be had, so this never fails. */
+export async function rustSources() {
+  if (haveRustSources()) return;
+  if (onPath("rustup")) {
+    say("- adding the sources of Rust's standard library");
+    await run("rustup", ["component", "add", "rust-src"]).catch(() => undefined);
+  }
+  if (haveRustSources()) return;
+  say("  not there: the sources of Rust's standard library. The engines for several threads are left out, the others");
+  say("  need nothing. With Rust from https://rustup.rs, `rustup component add rust-src` brings them.");
+}
+
 /** Installs Debian packages where that is allowed; `otherwise` says what the user can do where it is not. */
 async function installAsRoot(packages, what, otherwise) {
   if (process.getuid?.() !== 0 || !onPath("apt-get")) throw new Failure(otherwise);
@@ -150,6 +163,7 @@ export async function setup({ tests = false } = {}) {
   checkRust();
   await npmPackages();
   await rustTargets();
+  await rustSources();
   await bindgen();
   if (tests) await browser();
   await nativeCommand();

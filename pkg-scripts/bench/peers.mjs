@@ -12,7 +12,7 @@ import { chosenRounds, inTurn, prepareEngines } from "../shared/engines.mjs";
 import { peakMemory } from "../shared/memory.mjs";
 import { spread } from "../shared/statistics.mjs";
 import { configurations } from "./peers/configurations.mjs";
-import { ratios } from "./peers/ratios.mjs";
+import { byThreads, ratios } from "./peers/ratios.mjs";
 
 /** A text that any language model goes on repeating: no engine ends early, and the answer can be checked. */
 const SENTENCE = "The tower clock had stopped at noon, and nobody in the village could say why. ";
@@ -126,6 +126,7 @@ async function run({ model, model3, gguf = [], onnx, rounds }) {
   return {
     browser: browser.version(),
     ratios: ratios(of("nomul", "default"), theirs),
+    ratios_threads: byThreads(of("nomul", "default")),
     ratios_3bit: model3 === undefined ? null : ratios(of("nomul", "3 bits"), theirs),
     ratios_onnx: onnx === undefined ? null : ratios(of("nomul", "default"), of("transformers.js")),
     rows,
@@ -155,9 +156,8 @@ greedy answer of ${TOKENS} tokens by the clock of the page, the same way for eac
   decode    (tokens - 1) / time from the first token to the last
 
 Rows give medians, with the least and the greatest; the printed table is a part of what --json has. ratios are the default
-model's medians over the best of wllama's, whatever its version and file, on one thread (1t) and on all cores (mt); nomul
-runs on one thread so far, and with that it stands in mt too. ratios_3bit are those of --model3, ratios_onnx those of the
-default model over transformers.js.
+model's medians over the best of wllama's, whatever its version and file, on one thread (1t) and on all cores (mt).
+ratios_threads are the default model's medians on all cores over its own on one, ratios_3bit those of --model3, ratios_onnx those of the default model over transformers.js.
 
 Memory, each the most of all rounds: wasm_memory is what the engine's WebAssembly memories grew to; page_memory is
 performance.measureUserAgentSpecificMemory, in which Chromium leaves some of these out and counts others, shared between

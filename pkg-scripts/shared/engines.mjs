@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { buildPackage } from "../build.mjs";
 import { WASI_BUILDS, buildWasi, buildWasmtimeRunner } from "../build-wasi.mjs";
-import { serve } from "../serve.mjs";
+import { ISOLATION, serve } from "../serve.mjs";
 import { CHROMIUM_FLAGS, findChromium } from "./browser.mjs";
 import { Failure, output, say } from "./command.mjs";
 import { nomul, root, wasiModule, wasmtimeRunner } from "./folders.mjs";
@@ -65,9 +65,9 @@ export async function inTurn(names, rounds, measure) {
 }
 
 /** Loads a model folder with the package in this Node, calls `work(model)`, and disposes of it. */
-export async function inNode(folder, build, work) {
+export async function inNode(folder, options, work) {
   const { load } = await import("nomul");
-  const model = await load(folder, { build });
+  const model = await load(folder, options);
   try {
     return await work(model);
   } finally {
@@ -77,17 +77,22 @@ export async function inNode(folder, build, work) {
 
 /**
  * A page in Chromium that can `import("/build/index.js")`, the package as it is published, and load `/model/`.
- * Answers with the page and `close()`.
+ * `isolated` serves it so that it can use threads. Answers with the page and `close()`.
  */
-export async function packageInChromium(folder) {
+export async function packageInChromium(folder, { isolated = false } = {}) {
   const executablePath = findChromium();
   // Loaded late, as in serve.mjs: this module is imported before the npm packages are there.
   const { chromium } = await import("playwright-core");
   if (!executablePath) throw new Failure("no Chromium: install one, or name one in NOMUL_CHROMIUM");
-  const served = await serve({ root: join(root, "web", "lib"), models: { model: folder } });
+  const served = await serve({ root: join(root, "web", "lib"), models: { model: folder }, isolated });
   const browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
   const page = await browser.newPage();
-  await page.route(served.url, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html>" }));
+  // Only what stands in files of the page's own origin may run: no script in the page, no blob.
+  const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
+  const headers = { "content-security-policy": policy, ...(isolated && ISOLATION) };
+  await page.route(served.url, (route) =>
+    route.fulfill({ contentType: "text/html", headers, body: "<!doctype html>" }),
+  );
   await page.goto(served.url);
   const close = async () => {
     await browser.close();
@@ -96,17 +101,17 @@ export async function packageInChromium(folder) {
   return { page, close };
 }
 
-/** One text completion by the package in Chromium. `request` is that of `model.complete`. */
-export async function completeInChromium(folder, build, request) {
-  const { page, close } = await packageInChromium(folder);
+/** One text completion by the package in Chromium. `options` are those of `load`, `request` that of `model.complete`. */
+export async function completeInChromium(folder, options, request) {
+  const { page, close } = await packageInChromium(folder, { isolated: options.threads > 1 });
   try {
     return await page.evaluate(
-      async ([build, request]) => {
+      async ([options, request]) => {
         const { load } = await import("/build/index.js");
-        const model = await load("/model/", { build, cache: false });
-        return model.complete(request);
+        const model = await load("/model/", { ...options, cache: false });
+        return { ...(await model.complete(request)), info: model.info };
       },
-      [build, request],
+      [options, request],
     );
   } finally {
     await close();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ratios } from "../bench/peers/ratios.mjs";
+import { byThreads, ratios } from "../bench/peers/ratios.mjs";
 import { withoutFolders } from "../shared/record.mjs";
 import { median, spread } from "../shared/statistics.mjs";
 
@@ -20,13 +20,12 @@ const row = (threads, prefill_tokens_per_s, decode_tokens_per_s) => ({
 
 test("ratios are over the best of the others, for each figure and number of threads", () => {
   const others = [row(1, 20, 15), row(1, 25, 10), row(2, 40, 20), row(2, 30, 25)];
-  assert.deepEqual(ratios([row(1, 50, 30)], others), {
+  assert.deepEqual(ratios([row(1, 50, 30), row(2, 80, 50)], others), {
     decode_1t: 2,
     prefill_1t: 2,
-    decode_mt: 1.2,
-    prefill_mt: 1.25,
+    decode_mt: 2,
+    prefill_mt: 2,
   });
-  assert.equal(ratios([row(1, 50, 30), row(2, 80, 50)], others).decode_mt, 2, "with threads of its own");
 });
 
 test("what was not measured has no ratio", () => {
@@ -34,6 +33,13 @@ test("what was not measured has no ratio", () => {
   assert.deepEqual(ratios([row(1, 50, 30)], []), none);
   assert.deepEqual(ratios([], [row(1, 20, 15), row(2, 40, 25)]), none);
   assert.equal(ratios([row(1, 50, 30)], [row(1, 20, 15)]).decode_mt, null, "a machine of one core");
+  assert.equal(ratios([row(1, 50, 30)], [row(1, 20, 15), row(2, 40, 20)]).decode_mt, null, "without threads");
+});
+
+test("more threads are compared with one", () => {
+  assert.deepEqual(byThreads([row(2, 90, 51), row(1, 50, 30)]), { decode: 1.7, prefill: 1.8 });
+  assert.equal(byThreads([row(1, 50, 30)]), null);
+  assert.equal(byThreads([row(2, 50, 30)]), null);
 });
 
 test("a record does not tell where files lie", () => {

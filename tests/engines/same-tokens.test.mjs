@@ -16,8 +16,15 @@ const REQUESTS = {
   sampled: { temperature: 1.2, seed: 20 },
 };
 
-/** Node compiles relaxed SIMD from version 22 on. */
-const NODE_BUILDS = detect().relaxedSimd ? ["simd", "relaxed"] : ["simd"];
+const { relaxedSimd, threads: canShare } = detect();
+
+/** What runs in Chromium; Node compiles relaxed SIMD from version 22 on. */
+const LOADS = [
+  ...["simd", "relaxed"].map((build) => ({ build, threads: 1 })),
+  ...(canShare ? [2, 3].map((threads) => ({ build: "simd-threads", threads })) : []),
+  ...(canShare ? [{ build: "relaxed-threads", threads: 2 }] : []),
+];
+const NODE_LOADS = LOADS.filter(({ build }) => relaxedSimd || build.startsWith("simd"));
 
 /** Defines the tests of one model: `folder()` is where it is, `tokens` how many are generated. */
 function sameTokens(title, folder, tokens) {
@@ -63,17 +70,22 @@ function sameTokens(title, folder, tokens) {
           });
         }
 
-        for (const build of NODE_BUILDS) {
-          test(`Node ${build}`, async () => {
-            const answer = await inNode(where, build, (model) => model.complete(request()));
+        for (const options of NODE_LOADS) {
+          test(`Node, ${options.build}, threads: ${options.threads}`, async () => {
+            const { info, ...answer } = await inNode(where, options, async (model) => ({
+              ...(await model.complete(request())),
+              info: model.info,
+            }));
+            assert.deepEqual([info.build, info.threads], [options.build, options.threads]);
             same({ tokens: answer.choices[0].tokens, text: answer.choices[0].text });
           });
         }
 
-        for (const build of ["simd", "relaxed"]) {
-          test(`Chromium ${build}`, async () => {
-            const answer = await completeInChromium(where, build, request());
-            same({ tokens: answer.choices[0].tokens, text: answer.choices[0].text });
+        for (const options of LOADS) {
+          test(`Chromium, ${options.build}, threads: ${options.threads}`, async () => {
+            const { info, choices } = await completeInChromium(where, options, request());
+            assert.deepEqual([info.build, info.threads], [options.build, options.threads]);
+            same({ tokens: choices[0].tokens, text: choices[0].text });
           });
         }
       });

@@ -89,8 +89,14 @@ impl Pool {
     /// Does the part of worker `worker`, from 1 on, of every job, until the pool ends.
     pub fn work(&self, worker: usize) {
         let mut seen = 0;
-        while let Some(round) = self.next(seen) {
-            seen = round;
+        loop {
+            if !self.look(seen) {
+                self.sleep(seen);
+            }
+            if self.ended.load(Ordering::SeqCst) {
+                return;
+            }
+            seen = self.round.load(Ordering::SeqCst);
             // SAFETY: the round has changed, so its job was written before and stays until this worker is done with it.
             let job = unsafe { *self.job.get() };
             // A panic must not take the worker away: all later jobs would wait for it. The caller is told.
@@ -109,30 +115,34 @@ impl Pool {
         drop(bed);
     }
 
-    /// Waits for another round than `seen`; `None` when the pool ends.
-    fn next(&self, seen: u32) -> Option<u32> {
-        let news = || {
-            let round = self.round.load(Ordering::SeqCst);
-            if round != seen { Some(Some(round)) } else { self.ended.load(Ordering::SeqCst).then_some(None) }
-        };
+    /// Whether there is another round than `seen`, or no more.
+    fn has_news(&self, seen: u32) -> bool {
+        self.round.load(Ordering::SeqCst) != seen || self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Looks for news for a while; whether there are any.
+    fn look(&self, seen: u32) -> bool {
         for _ in 0..LOOKS {
-            if let Some(news) = news() {
-                return news;
+            if self.has_news(seen) {
+                return true;
             }
             hint::spin_loop();
         }
+        false
+    }
+
+    /// Sleeps until there are news. A function of its own, without results: V8's baseline compiler (in Node 20) loses
+    /// track of a caller's constants around the instruction that waits.
+    #[inline(never)]
+    fn sleep(&self, seen: u32) {
         // Whoever changes the round looks for sleepers after that, and a sleeper looks for a new round after it said that
         // it sleeps: one of the two sees the other.
         let mut bed = lock(&self.bed);
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        let news = loop {
-            if let Some(news) = news() {
-                break news;
-            }
+        while !self.has_news(seen) {
             bed = self.wake.wait(bed).unwrap_or_else(PoisonError::into_inner);
-        };
+        }
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
-        news
     }
 
     /// Waits until no worker is at work.

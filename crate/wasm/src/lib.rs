@@ -4,6 +4,8 @@
 //! takes and gives is written down there too, in `web/lib/src/engine.ts`; the TypeScript build checks that both agree.
 
 mod convert;
+#[cfg(target_feature = "atomics")]
+mod threads;
 
 use nomul_text::{GenerateOptions, Message, Session};
 use wasm_bindgen::prelude::*;

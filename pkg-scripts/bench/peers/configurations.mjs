@@ -29,18 +29,17 @@ function nomul(weights, folder, mount) {
   if (!existsSync(join(folder, "config.json")))
     throw new Failure(`${folder}: not a model folder, it has no config.json`);
   const { version } = JSON.parse(readFileSync(join(root, "web", "lib", "package.json"), "utf8"));
-  return {
+  return threadCounts().map((threads) => ({
     engine: "nomul",
     version,
     weights,
     weights_bytes: folderSize(folder),
-    threads: 1,
-    note: "one thread: it has no more yet",
+    threads,
     module: "nomul",
-    options: { model: `/${mount}/` },
+    options: { model: `/${mount}/`, threads },
     home: join(root, "web", "lib"),
     mounts: { nomul: join(root, "web", "lib"), [mount]: folder },
-  };
+  }));
 }
 
 async function wllama(module, file, mount) {
@@ -92,8 +91,8 @@ async function transformers(folder) {
  * `home` is the package in which its `wasm` lies.
  */
 export async function configurations({ folder, folder3, ggufs, onnx }) {
-  const all = [nomul("default", folder, "default")];
-  if (folder3 !== undefined) all.push(nomul("3 bits", folder3, "bits3"));
+  const all = nomul("default", folder, "default");
+  if (folder3 !== undefined) all.push(...nomul("3 bits", folder3, "bits3"));
   for (const [index, file] of ggufs.entries()) {
     for (const module of ["wllama2", "wllama3"]) all.push(...(await wllama(module, file, `gguf${index}`)));
   }

@@ -50,6 +50,8 @@ export interface Engine {
   start(prompt: Uint32Array, options: EngineOptions): number;
   step(): Step;
   logits(ids: Uint32Array): Float32Array;
+  /** Has the team do the work; the engines for one thread have none. */
+  useTeam?(): void;
 }
 
 export type EngineClass = new (
@@ -63,12 +65,12 @@ export type EngineClass = new (
 ) => Engine;
 
 /** What the glue of wasm-bindgen takes as place of the .wasm file. */
-type WasmPlace = { module_or_path: string | URL | BufferSource } | undefined;
+export type WasmPlace = string | URL | BufferSource | undefined;
 
-/** Compiles the engine. Without a place the .wasm file is looked for beside its glue. */
+/** Compiles an engine for one thread. Without a place the .wasm file is looked for beside its glue. */
 export async function loadEngine(build: Build, place: WasmPlace): Promise<EngineClass> {
   // Both paths are written out so that bundlers find the files.
   const glue = build === "relaxed" ? await import("../wasm/relaxed/nomul.js") : await import("../wasm/simd/nomul.js");
-  await glue.default(place);
+  await glue.default(place === undefined ? undefined : { module_or_path: place });
   return glue.Engine satisfies EngineClass;
 }

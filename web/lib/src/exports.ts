@@ -1,5 +1,4 @@
 /** What both entry points export beside `load`. */
-export { detect } from "./detect.js";
 export type { Build, Capabilities } from "./detect.js";
 export { NomulError } from "./errors.js";
 export type { ErrorCode } from "./errors.js";

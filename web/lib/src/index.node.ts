@@ -1,5 +1,7 @@
 /** nomul in Node: the model runs in a worker thread; a path or a file: URL names a model folder on the disk. */
+import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { detectFor, type Capabilities } from "./detect.js";
 import type { Model } from "./model.js";
 import { open, type ModelPlace, type Platform } from "./open.js";
 import { absolute, workerPort } from "./port.node.js";
@@ -12,7 +14,13 @@ export function load(place: ModelPlace, options: LoadOptions = {}): Promise<Mode
   return open(node, place, options);
 }
 
+/** See `detect` of the browser's entry. */
+export function detect(): Capabilities {
+  return detectFor(availableParallelism());
+}
+
 const node: Platform = {
+  detect,
   cache: false,
   connect: (workerUrl) => workerPort(new Worker(new URL(workerUrl ?? "./worker.node.js", import.meta.url))),
   resolve: absolute,

@@ -1,4 +1,5 @@
 /** nomul in a browser: the model runs in a worker of its own. */
+import { detectFor, type Capabilities } from "./detect.js";
 import type { Model } from "./model.js";
 import { open, type ModelPlace, type Platform } from "./open.js";
 import { absolute, workerPort } from "./port.js";
@@ -14,7 +15,13 @@ export function load(place: ModelPlace, options: LoadOptions = {}): Promise<Mode
   return open(browser, place, options);
 }
 
+/** Asks this JavaScript engine what it can run. Takes well under a millisecond and fetches nothing. */
+export function detect(): Capabilities {
+  return detectFor(navigator.hardwareConcurrency);
+}
+
 const browser: Platform = {
+  detect,
   cache: true,
   connect: (workerUrl) => workerPort(startWorker(workerUrl)),
   resolve: absolute,

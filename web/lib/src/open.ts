@@ -1,16 +1,19 @@
 /** `load`, for whatever a worker is made of. */
 import { Client } from "./client.js";
-import { detect, type Build } from "./detect.js";
+import { MOST_THREADS, type Build, type Capabilities } from "./detect.js";
 import { NomulError, abortError } from "./errors.js";
 import { Model } from "./model.js";
 import type { Port, Request, Response } from "./protocol.js";
 import { httpSource } from "./source.js";
+import { isForThreads } from "./threads.js";
 import type { Fetch, LoadOptions } from "./types.js";
 
 /** What `load` takes: where the model folder is, and optionally how to fetch from there. */
 export type ModelPlace = string | URL | { url: string | URL; fetch?: Fetch | undefined };
 
 export interface Platform {
+  /** What this JavaScript engine can run. */
+  detect(): Capabilities;
   /** Starts the worker. */
   connect(workerUrl: string | URL | undefined): Port<Request, Response>;
   /** The absolute address of a model folder. */
@@ -24,9 +27,16 @@ export async function open(platform: Platform, place: ModelPlace, options: LoadO
   if (signal?.aborted) throw abortError(signal);
   const { url, fetch } = typeof place === "string" || place instanceof URL ? { url: place, fetch: undefined } : place;
   const folder = asFolder(platform.resolve(url));
-  const capabilities = detect();
-  const [build, buildReason] = choose(options.build ?? "auto", capabilities);
-  const wasmUrl = typeof options.wasmUrl === "function" ? options.wasmUrl(build) : options.wasmUrl;
+  const capabilities = platform.detect();
+  const chosen = choose(options.build ?? "auto", options.threads ?? "auto", capabilities);
+  const wasmOf = (build: Build) => {
+    const url = typeof options.wasmUrl === "function" ? options.wasmUrl(build) : options.wasmUrl;
+    return { build, wasmUrl: url === undefined ? undefined : platform.resolve(url).href };
+  };
+  // Another engine may do where this one was not asked for, unless the address is that of this one alone.
+  const { build = "auto", wasmUrl } = options;
+  const replaceable =
+    isForThreads(chosen.build) && build === "auto" && (wasmUrl === undefined || typeof wasmUrl === "function");
 
   const client = new Client(platform.connect(options.workerUrl), fetch && httpSource(folder, fetch));
   try {
@@ -35,15 +45,18 @@ export async function open(platform: Platform, place: ModelPlace, options: LoadO
       {
         url: folder,
         askCaller: fetch !== undefined,
-        build,
-        wasmUrl: wasmUrl === undefined ? undefined : platform.resolve(wasmUrl).href,
+        ...wasmOf(chosen.build),
+        threads: chosen.threads,
+        alone: replaceable ? wasmOf(withoutThreads(chosen.build)) : undefined,
         contextLength,
         cache: cache === undefined ? platform.cache : cache === "cache-api",
         startAtPlanes,
       },
       { signal, onEvent: onProgress },
     );
-    const info = { url: folder, contextLength: opened.contextLength, build, buildReason, capabilities };
+    const { trouble, ...running } = opened;
+    const buildReason = trouble === undefined ? chosen.reason : `One thread: ${trouble}.`;
+    const info = { url: folder, ...running, buildReason, capabilities };
     return new Model(client, info, signal, onProgress);
   } catch (error) {
     // Ending the worker ends its requests too.
@@ -52,17 +65,35 @@ export async function open(platform: Platform, place: ModelPlace, options: LoadO
   }
 }
 
-function choose(
-  wanted: "auto" | Build,
-  { simd, relaxedSimd, build, reason }: ReturnType<typeof detect>,
-): [Build, string] {
+interface Choice {
+  build: Build;
+  threads: number;
+  reason: string;
+}
+
+/** The engine and the number of threads. Where threads were asked for and there are none, one has to do, and is told. */
+function choose(wanted: "auto" | Build, threads: "auto" | number, capabilities: Capabilities): Choice {
+  const { simd, relaxedSimd, threads: canShare, autoThreads, build, reason } = capabilities;
+  if (threads !== "auto" && !(Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS)) {
+    throw new NomulError("input", `threads: ${threads} is not a whole number from 1 to ${MOST_THREADS}, nor "auto"`);
+  }
   if (build === undefined) throw new NomulError("unsupported", `${reason} nomul needs it.`);
-  if (wanted === "auto") return [build, reason];
-  if (!(wanted === "simd" ? simd : relaxedSimd)) {
+  const most = threads === "auto" ? autoThreads : canShare ? threads : 1;
+  if (wanted === "auto") {
+    const one = withoutThreads(build);
+    return { build: most > 1 ? `${one}-threads` : one, threads: most, reason };
+  }
+  const shares = isForThreads(wanted);
+  if (!(withoutThreads(wanted) === "simd" ? simd : relaxedSimd) || (shares && !canShare)) {
     throw new NomulError("unsupported", `build "${wanted}" was asked for. ${reason}`);
   }
-  return [wanted, "It was asked for."];
+  if (!shares && threads !== "auto" && threads > 1) {
+    throw new NomulError("input", `threads: ${threads} was asked for, but the build "${wanted}" has one`);
+  }
+  return { build: wanted, threads: shares ? most : 1, reason: "It was asked for." };
 }
+
+const withoutThreads = (build: Build) => (build.startsWith("relaxed") ? "relaxed" : "simd");
 
 function asFolder(url: URL): string {
   const folder = new URL(url);

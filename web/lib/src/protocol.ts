@@ -15,9 +15,21 @@ export interface OpenArguments {
   askCaller: boolean;
   build: Build;
   wasmUrl: string | undefined;
+  threads: number;
+  /** The engine for one thread that is taken where a team cannot be gathered. */
+  alone: { build: Build; wasmUrl: string | undefined } | undefined;
   contextLength: number | undefined;
   cache: boolean;
   startAtPlanes: number | undefined;
+}
+
+/** What runs. */
+export interface Opened {
+  contextLength: number;
+  build: Build;
+  threads: number;
+  /** Why no team could be gathered. */
+  trouble?: string | undefined;
 }
 
 /** {@link GenerationOptions} without what cannot cross, and one of three prompts. */
@@ -51,7 +63,7 @@ export type CallMap<C> = { [N in keyof C]: Call };
 
 /** Every call upon a model. */
 export interface Calls {
-  open: { arguments: OpenArguments; event: LoadProgress; result: { contextLength: number } };
+  open: { arguments: OpenArguments; event: LoadProgress; result: Opened };
   /** Waits for the weights that were still streaming when `open` returned. */
   rest: { arguments: undefined; event: LoadProgress; result: undefined };
   generate: { arguments: GenerateArguments; event: GenerateEvent; result: GenerateResult };

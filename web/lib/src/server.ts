@@ -5,13 +5,15 @@ import { Download } from "./download.js";
 import type { Engine, EngineClass } from "./engine.js";
 import { NomulError, unpackError } from "./errors.js";
 import { generate, tokenIds } from "./generate.js";
-import type { Answer, Ask, Calls, OpenArguments, Port, Request, Response } from "./protocol.js";
+import type { Answer, Ask, Calls, OpenArguments, Opened, Port, Request, Response } from "./protocol.js";
 import type { Parts, Source } from "./source.js";
+import { isForThreads, type ThreadBuild } from "./threads.js";
 import type { LoadProgress, SamplingOptions } from "./types.js";
 
 /** What differs between a browser's worker and Node's. */
 export interface Host {
   loadEngine(build: Build, wasmUrl: string | undefined): Promise<EngineClass>;
+  loadTeam(build: ThreadBuild, wasmUrl: string | undefined, threads: number): Promise<EngineClass>;
   /** The source of a folder, for callers that do not bring their own `fetch`. */
   source(url: string): Source;
 }
@@ -79,7 +81,7 @@ class Session {
     return this.#engine;
   }
 
-  async #open(args: OpenArguments, emit: (progress: LoadProgress) => void): Promise<{ contextLength: number }> {
+  async #open(args: OpenArguments, emit: (progress: LoadProgress) => void): Promise<Opened> {
     this.#report = emit;
     const { signal } = this.#download;
     const source = args.askCaller ? this.#asker : this.#host.source(args.url);
@@ -88,11 +90,9 @@ class Session {
       this.#report(progress);
     };
     const download = new Download({ url: args.url, source, cache: args.cache, signal, report });
-    const EngineClass = await this.#host.loadEngine(args.build, args.wasmUrl).catch((cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new NomulError("network", `the engine could not be loaded: ${why}`, { cause });
-    });
+    const { EngineClass, ...running } = await this.#load(args);
     const { engine, sampling } = await download.describe(EngineClass, args.contextLength);
+    engine.useTeam?.();
     this.#engine = engine;
     this.#sampling = sampling;
     await new Promise<void>((resolve, reject) => {
@@ -103,7 +103,26 @@ class Session {
       this.#rest = download.weights(engine, enough);
       this.#rest.then(resolve, reject);
     });
-    return { contextLength: engine.contextLength };
+    return { contextLength: engine.contextLength, ...running };
+  }
+
+  /** The engine that was asked for, or the one for one thread where no team can be gathered. */
+  async #load({ build, wasmUrl, threads, alone }: OpenArguments) {
+    try {
+      const EngineClass = isForThreads(build)
+        ? await this.#host.loadTeam(build, wasmUrl, threads)
+        : await this.#host.loadEngine(build, wasmUrl);
+      return { EngineClass, build, threads };
+    } catch (cause) {
+      const trouble = cause instanceof Error ? cause.message : String(cause);
+      if (alone !== undefined) {
+        // Where the network is the trouble, this fails as well.
+        const EngineClass = await this.#host.loadEngine(alone.build, alone.wasmUrl).catch(() => undefined);
+        if (EngineClass !== undefined) return { EngineClass, build: alone.build, threads: 1, trouble };
+      }
+      if (cause instanceof NomulError) throw cause;
+      throw new NomulError("network", `the engine could not be loaded: ${trouble}`, { cause });
+    }
   }
 
   #inTurn<T>(signal: AbortSignal, use: (engine: Engine) => T | Promise<T>): Promise<T> {

@@ -175,6 +175,8 @@ export interface ModelInfo {
   /** The compiled engine that runs, and why it was taken. */
   build: Build;
   buildReason: string;
+  /** Threads that work at once. */
+  threads: number;
   /** What the JavaScript engine can run. */
   capabilities: Capabilities;
 }
@@ -191,6 +193,12 @@ export interface LoadOptions {
   contextLength?: number | undefined;
   /** Which compiled engine to run. `auto` takes what `detect` recommends. */
   build?: "auto" | Build | undefined;
+  /**
+   * How many threads work at once, 1 to 32. `auto`, the default, takes half of the processors, from two to eight. Threads
+   * need a page that is cross-origin isolated; where it is not, one works, and `info.buildReason` says why. The answers
+   * are the same.
+   */
+  threads?: "auto" | number | undefined;
   /** Where the engine's .wasm file is, for sites that host it elsewhere than beside the package. */
   wasmUrl?: string | URL | ((build: Build) => string | URL) | undefined;
   /** Where the worker's script is, for sites that host it elsewhere. It must have the page's origin. */

@@ -1,6 +1,6 @@
 /** Starts a worker for a feature. */
 import { Client } from "../client.js";
-import { detect } from "../detect.js";
+import { detectFor } from "../detect.js";
 import { NomulError, abortError } from "../errors.js";
 import type { CallMap } from "../protocol.js";
 import type { Platform, StartOptions } from "./platform.js";
@@ -13,7 +13,7 @@ export async function start<C extends CallMap<C>>(
   { signal, wasmUrl, workerUrl }: StartOptions,
 ): Promise<Client<C>> {
   if (signal?.aborted) throw abortError(signal);
-  const { simd, reason } = detect();
+  const { simd, reason } = detectFor(1);
   if (!simd) throw new NomulError("unsupported", `${reason} nomul needs it.`);
   const client = new Client<Opening>(platform.connect(workerUrl));
   try {

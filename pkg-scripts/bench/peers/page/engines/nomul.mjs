@@ -1,10 +1,10 @@
 import { load } from "/nomul/build/index.js";
 
-export async function open({ model, context }) {
-  const opened = await load(model, { contextLength: context, cache: false });
+export async function open({ model, context, threads }) {
+  const opened = await load(model, { contextLength: context, cache: false, threads });
   return {
     wasm: `wasm/${opened.info.build}/nomul_bg.wasm`,
-    threads: 1,
+    threads: opened.info.threads,
     async complete(prompt, max_tokens, onToken) {
       let usage;
       for await (const part of opened.complete({ prompt, max_tokens, temperature: 0, stream: true })) {
