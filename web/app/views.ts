@@ -22,6 +22,12 @@ export const VIEWS: readonly [View, ...View[]] = [
     about: "A language model in this page whose weights are never multiplied: signs, shifts, look-ups and additions.",
     load: async () => Language,
   },
+  {
+    name: "graph",
+    title: "Graph",
+    about: "The nodes of a graph as vectors, by signed sums over their neighbours: alike nodes have alike vectors.",
+    load: async () => (await import("./panels/graph/Graph.svelte")).default,
+  },
 ];
 
 /** The view that an address names; the first one where it names none. */
