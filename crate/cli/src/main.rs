@@ -9,6 +9,7 @@ mod folder;
 mod generate;
 mod graph;
 mod inspect;
+mod json;
 mod perplexity;
 mod progress;
 mod quantize;
@@ -42,6 +43,8 @@ enum Command {
     Perplexity(perplexity::Arguments),
     /// Every matrix of a model: shape, planes, bytes, error, and why it got its bits
     Inspect(inspect::Arguments),
+    /// JSON documents as vectors: embed, search, get, explain
+    Json(json::Arguments),
     /// Time prefill and decode
     Bench(bench::Arguments),
     /// Vectors of a graph's nodes
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Chat(arguments) => generate::chat(arguments),
         Command::Perplexity(arguments) => perplexity::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Json(arguments) => json::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),
     };
