@@ -3,4 +3,5 @@
 
 mod convert;
 mod graph;
+mod json;
 mod search;

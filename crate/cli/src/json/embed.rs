@@ -1,12 +1,10 @@
 //! `nomul json embed`.
 
-use std::{collections::HashSet, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use nomul::{
     Result, bail,
-    json::{Encoder, Header, Inference, Path, Schema, Step, Value, Vocabulary},
-    search::{Index, Kind, Metric, Shape, Vector},
-    vsa::{Bits, Bundle},
+    json::{Encoder, Inference, Path, Schema, Space, Step, Value},
 };
 use serde_json::json;
 
@@ -52,16 +50,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let mut lines = Lines::open(&arguments.documents)?;
     let mut first = Vec::new();
     let schema = schema(&arguments, id.as_ref(), &mut lines, &mut first)?;
-    let mut made = Made {
-        index: Index::new(Shape::new(Kind::Signs, schema.dimension, Metric::Cosine)?, &schema.identity())?,
-        bundle: Bundle::new(schema.dimension),
-        signs: Bits::identity(schema.dimension),
-        vocabulary: Vocabulary::new(arguments.vocabulary),
-        ids: Vec::new(),
-        taken: HashSet::new(),
-        encoder: Encoder::new(schema)?,
-        id,
-    };
+    let mut made = Made { space: Space::new(Encoder::new(schema)?, arguments.vocabulary)?, id };
     let bar = Bar::new();
     let all = first.len() as u64;
     for (done, (line, document)) in first.into_iter().enumerate() {
@@ -74,29 +63,30 @@ pub fn run(arguments: Arguments) -> Result<()> {
     while let Some(document) = lines.document()? {
         let line = lines.line;
         made.take(line, document).map_err(|error| lines.place(error))?;
-        if made.ids.len() % 256 == 0 {
-            let step = format!("{} documents", made.ids.len());
+        if made.space.len() % 256 == 0 {
+            let step = format!("{} documents", made.space.len());
             bar.show(&step, lines.done, lines.total.unwrap_or(lines.done));
         }
     }
     bar.finish();
-    if made.ids.is_empty() {
+    if made.space.is_empty() {
         bail!(Input, "{}: no documents", arguments.documents.display());
     }
-    let (documents, dimension) = (made.ids.len(), made.encoder.schema().dimension);
+    let (documents, dimension) = (made.space.len(), made.space.encoder.schema().dimension);
     if let Some(path) = &arguments.write_schema {
-        fs::write(path, made.encoder.schema().text()).map_err(|error| io(path, error))?;
+        file::save(path, made.space.encoder.schema().text().as_bytes())?;
     }
-    let header = Header::new(&made.encoder, made.vocabulary, made.ids);
-    let bytes = file::save(&arguments.output, &header, &made.index)?;
+    let (bytes, identity) = (made.space.save()?, made.space.encoder.identity());
+    file::save(&arguments.output, &bytes)?;
+    let bytes = bytes.len();
     let seconds = started.elapsed().as_secs_f64();
     if arguments.json {
         let result = json!({
-            "documents": documents, "dimension": dimension, "identity": header.identity, "bytes": bytes, "seconds": seconds,
+            "documents": documents, "dimension": dimension, "identity": identity, "bytes": bytes, "seconds": seconds,
         });
         println!("{result}");
     } else {
-        println!("{documents} documents, {dimension} signs each, {bytes} bytes, {}", header.identity);
+        println!("{documents} documents, {dimension} signs each, {bytes} bytes, {}", identity);
     }
     Ok(())
 }
@@ -135,13 +125,7 @@ fn schema(
 
 /// The index in the making.
 struct Made {
-    encoder: Encoder,
-    bundle: Bundle,
-    signs: Bits,
-    index: Index,
-    vocabulary: Vocabulary,
-    ids: Vec<String>,
-    taken: HashSet<String>,
+    space: Space,
     id: Option<Path>,
 }
 
@@ -156,15 +140,7 @@ impl Made {
                 None => bail!(Missing, "--id {path}: nothing is there"),
             },
         };
-        if !self.taken.insert(id.clone()) {
-            bail!(Input, "the id {id:?} came before");
-        }
-        self.encoder.encode_into(&document, &mut self.bundle)?;
-        self.bundle.majority_into(self.encoder.ties(), &mut self.signs);
-        self.index.insert(self.ids.len() as u64, Vector::Words(self.signs.words()))?;
-        self.vocabulary.observe(&document);
-        self.ids.push(id);
-        Ok(())
+        self.space.insert(&id, &document)
     }
 }
 

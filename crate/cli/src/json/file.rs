@@ -8,63 +8,27 @@ use std::{
 
 use nomul::{
     Code, Error, Result, bail,
-    json::{Encoder, Header, Value, parse, parse_line},
-    search::{Image, Index},
-    vsa::Bits,
+    json::{Space, Value, parse, parse_line},
 };
 
 use crate::folder::io;
 
-/// An index that was read.
-pub struct Opened {
-    pub header: Header,
-    pub encoder: Encoder,
-    pub index: Index,
-}
-
 /// Reads an index.
-pub fn open(path: &Path) -> Result<Opened> {
+pub fn open(path: &Path) -> Result<Space> {
     let bytes = fs::read(path).map_err(|error| io(path, error))?;
-    let place = |error: Error| error.at(path.display());
-    let (header, image) = Header::read(&bytes).map_err(place)?;
-    let index = Index::load(image, Some(&header.identity)).map_err(place)?;
-    if index.len() != header.ids.len() || index.shape().dimensions() != header.schema.dimension {
-        bail!(Format, "{}: {} vectors, {} names", path.display(), index.len(), header.ids.len());
-    }
-    Ok(Opened { encoder: Encoder::new(header.schema.clone())?, header, index })
+    Space::load(&bytes, None).map_err(|error| error.at(path.display()))
 }
 
-impl Opened {
-    /// The signs of a document.
-    pub fn signs(&self, id: &str) -> Result<Bits> {
-        let Some(row) = self.header.ids.iter().position(|other| other == id) else {
-            bail!(Missing, "no document {id:?} in the index: it has {}", self.header.ids.len());
-        };
-        let Some(bytes) = self.index.get(row as u64) else { bail!(Format, "no vector of document {id:?}") };
-        let dimension = self.header.schema.dimension;
-        let mut words: Vec<u64> =
-            bytes.chunks(8).map(|part| part.iter().rev().fold(0, |word, byte| word << 8 | *byte as u64)).collect();
-        words.truncate(dimension.div_ceil(64));
-        Bits::from_words(dimension, words)
-    }
-}
-
-/// Writes an index: to a hidden sibling first, so that the file is there whole or not at all.
-pub fn save(path: &Path, header: &Header, index: &Index) -> Result<u64> {
+/// Writes a file: to a hidden sibling first, so that it is there whole or not at all.
+pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
     let Some(name) = path.file_name() else { bail!(Input, "{}: not the name of a file", path.display()) };
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     hidden.push(".partial");
     let partial = Partial(path.with_file_name(hidden));
-    let image = Image::new(index);
-    let head = header.write(image.bytes());
-    let bytes = head.len() as u64 + image.bytes();
     let mut file = File::create(&partial.0).map_err(|error| io(path, error))?;
-    let vectors = image.to_vec()?;
-    file.write_all(&head).and_then(|()| file.write_all(&vectors)).map_err(|error| io(path, error))?;
-    file.sync_all().map_err(|error| io(path, error))?;
-    fs::rename(&partial.0, path).map_err(|error| io(path, error))?;
-    Ok(bytes)
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| io(path, error))?;
+    fs::rename(&partial.0, path).map_err(|error| io(path, error))
 }
 
 /// A file that is removed unless it was renamed.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nomul::{
     Result, bail,
     json::{Path, Value, Vector},
-    search,
+    search::Hit,
 };
 use serde_json::json;
 
@@ -31,15 +31,15 @@ pub struct SearchArguments {
 }
 
 pub fn search(arguments: SearchArguments) -> Result<()> {
-    let mut opened = open(&arguments.index)?;
+    let mut space = open(&arguments.index)?;
     let mut queries = Vec::new();
     if let Some(query) = &arguments.query {
-        queries.push(opened.encoder.signs(&value(query)?)?);
+        queries.push(space.encoder.signs(&value(query)?)?);
     }
     if let Some(path) = &arguments.queries {
         let mut lines = Lines::open(path)?;
         while let Some(document) = lines.document()? {
-            queries.push(opened.encoder.signs(&document).map_err(|error| lines.place(error))?);
+            queries.push(space.encoder.signs(&document).map_err(|error| lines.place(error))?);
         }
     }
     let started = std::time::Instant::now();
@@ -48,20 +48,17 @@ pub fn search(arguments: SearchArguments) -> Result<()> {
     // Some at a time: they share one reading of the index.
     for part in queries.chunks(64) {
         bar.show("searching", results.len() as u64, queries.len() as u64);
-        let vectors: Vec<search::Vector> = part.iter().map(|signs| search::Vector::Words(signs.words())).collect();
-        let mut search = search::Search::new(&opened.index, &vectors, arguments.k, search::Stages::Exact)?;
-        while !search.step(&opened.index, 65_536, &|_| true)? {}
+        let mut search = space.start(part, arguments.k)?;
+        while !space.step(&mut search, 65_536, &|_| true)? {}
         results.extend(search.hits());
     }
     bar.finish();
     let seconds = started.elapsed().as_secs_f64();
-    let name = |hit: &search::Hit| &opened.header.ids[hit.key as usize];
     if arguments.json {
-        let hits = |hits: &Vec<search::Hit>| {
-            let hit = |hit: &search::Hit| json!({ "id": name(hit), "similarity": hit.score });
-            hits.iter().map(hit).collect::<Vec<_>>()
+        let hits = |hits: &Vec<Hit>| {
+            space.named(hits).map(|(id, similarity)| json!({ "id": id, "similarity": similarity })).collect::<Vec<_>>()
         };
-        let documents = opened.header.ids.len();
+        let documents = space.len();
         let all: Vec<_> = results.iter().map(hits).collect();
         let result = match (&arguments.query, all.first()) {
             (Some(_), Some(hits)) => json!({ "documents": documents, "hits": hits, "seconds": seconds }),
@@ -74,8 +71,8 @@ pub fn search(arguments: SearchArguments) -> Result<()> {
         if results.len() > 1 {
             println!("query {}", i + 1);
         }
-        for hit in hits {
-            println!("{:8.4}  {}", hit.score, name(hit));
+        for (id, similarity) in space.named(hits) {
+            println!("{similarity:8.4}  {id}");
         }
     }
     Ok(())
@@ -96,9 +93,9 @@ pub struct GetArguments {
 
 pub fn get(arguments: GetArguments) -> Result<()> {
     let path = Path::parse(&arguments.path)?;
-    let mut opened = open(&arguments.index)?;
-    let vector = Vector::Signs(opened.signs(&arguments.id)?);
-    let answer = opened.encoder.get(&vector, &path, &opened.header.vocabulary)?;
+    let mut space = open(&arguments.index)?;
+    let vector = Vector::Signs(space.vector(&arguments.id)?);
+    let answer = space.get(&vector, &path)?;
     if arguments.json {
         println!("{}", json!(answer));
     } else {
@@ -125,11 +122,11 @@ pub struct ExplainArguments {
 }
 
 pub fn explain(arguments: ExplainArguments) -> Result<()> {
-    let mut opened = open(&arguments.index)?;
+    let mut space = open(&arguments.index)?;
     let query: Value = value(&arguments.query)?;
-    let other = opened.signs(&arguments.id)?;
-    let similarity = opened.encoder.signs(&query)?.similarity(&other);
-    let mut leaves = opened.encoder.explain(&query, &Vector::Signs(other))?;
+    let other = space.vector(&arguments.id)?;
+    let similarity = space.encoder.signs(&query)?.similarity(&other);
+    let mut leaves = space.encoder.explain(&query, &Vector::Signs(other))?;
     leaves.sort_by(|a, b| b.agreement.total_cmp(&a.agreement));
     if leaves.is_empty() {
         bail!(Input, "the query: nothing in it counts");

@@ -156,7 +156,7 @@ impl Encoder {
         let mut symbol = Bits::identity(numbers.dimension());
         // A bundle made of sums is twice as large.
         let mut offer = |encoder: &mut Encoder, best: &mut Best, value: Value| -> Result<()> {
-            encoder.leaves.symbol(&value, &node.hint, &mut symbol)?;
+            encoder.symbols.symbol(&value, &node.hint, &mut symbol)?;
             best.offer(sliced.dot(&symbol) / 2, || value);
             Ok(())
         };
@@ -168,13 +168,13 @@ impl Encoder {
         for text in &known.strings {
             match dates.and_then(|unit| Some(date::seconds(text)? / unit)) {
                 Some(level) => (first, last) = (first.min(level), last.max(level)),
-                None if node.hint.string == Some(StringMode::Embedding) && !self.leaves.is_attached(text) => {}
+                None if node.hint.string == Some(StringMode::Embedding) && !self.symbols.is_attached(text) => {}
                 None => offer(self, &mut best, Value::String(text.clone()))?,
             }
         }
         if let Some(unit) = dates.filter(|_| first <= last) {
             let value = |level: f64| Value::String(date::text(level * unit));
-            best.offer_line(self.leaves.dates(), numbers, [first, last], value);
+            best.offer_line(self.symbols.dates(), numbers, [first, last], value);
         }
         if let Some([least, largest]) = known.numbers {
             let standard = NumberMode::default();
@@ -182,11 +182,11 @@ impl Encoder {
             match (mode, mode.level(least), mode.level(largest)) {
                 (NumberMode::Circular { marks, .. }, ..) => {
                     let value = |level: f64| Value::Number(mode.number(level));
-                    best.offer_line(&self.leaves.line(mode), numbers, [0.0, *marks as f64], value);
+                    best.offer_line(&self.symbols.line(mode), numbers, [0.0, *marks as f64], value);
                 }
                 (_, Some(from), Some(to)) => {
                     let value = |level: f64| Value::Number(mode.number(level).clamp(least, largest));
-                    best.offer_line(&self.leaves.line(mode), numbers, [from, to], value);
+                    best.offer_line(&self.symbols.line(mode), numbers, [from, to], value);
                 }
                 _ => {
                     for bits in &known.exact {
@@ -298,7 +298,7 @@ impl Encoder {
             let path = Path::parse(pattern)?;
             let Ok(node) = self.node(&path) else { continue };
             let mut symbol = Bits::identity(first.dimension());
-            self.leaves.symbol(value, &node.hint, &mut symbol)?;
+            self.symbols.symbol(value, &node.hint, &mut symbol)?;
             let dot = sliced.dot(&node.role.bind(&symbol));
             if best.as_ref().is_none_or(|(other, _)| dot > *other) {
                 best = Some((dot, path));

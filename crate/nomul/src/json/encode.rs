@@ -24,7 +24,7 @@ const KEPT: usize = 32 << 20;
 pub struct Encoder {
     schema: Schema,
     identity: String,
-    pub(super) leaves: Leaves,
+    pub(super) symbols: Leaves,
     symbol: Bits,
     positions: Line,
     root: Arc<Node>,
@@ -93,7 +93,7 @@ impl Encoder {
         };
         Ok(Encoder {
             identity: schema.identity(),
-            leaves: Leaves::new(&schema),
+            symbols: Leaves::new(&schema),
             symbol: Bits::identity(dimension),
             positions: Line::new(dimension, schema.seed, b"position"),
             root: Arc::new(root),
@@ -115,7 +115,7 @@ impl Encoder {
 
     /// What decides ties when the signs of a vector are taken.
     pub fn ties(&self) -> &Bits {
-        self.leaves.ties()
+        self.symbols.ties()
     }
 
     /// The vector of a value. Its [`Bundle::sums`] can be changed afterwards, its [`Bundle::majority`] is the smallest
@@ -135,13 +135,30 @@ impl Encoder {
 
     /// The signs of the vector of a value.
     pub fn signs(&mut self, value: &Value) -> Result<Bits> {
-        Ok(self.encode(value)?.majority(self.leaves.ties()))
+        Ok(self.encode(value)?.majority(self.symbols.ties()))
+    }
+
+    /// How many leaves a value has, and the sum of their squared weights, a leaf that no hint changes being 1: what
+    /// [`crate::vsa::capacity`] needs to know how well they are found again.
+    pub fn leaves(&mut self, value: &Value) -> Result<(usize, f64)> {
+        struct Count(usize, f64);
+        impl Visitor for Count {
+            fn leaf(&mut self, _: &Node, _: &Value, _: &Bits, weight: u32) -> Result<()> {
+                let weight = weight as f64 / UNIT as f64;
+                (self.0, self.1) = (self.0 + 1, self.1 + weight * weight);
+                Ok(())
+            }
+        }
+        let mut count = Count(0, 0.0);
+        let root = self.root.clone();
+        self.walk(&root, value, 1.0, &mut count)?;
+        Ok((count.0, count.1))
     }
 
     /// Gives a text the vector that a text encoder made of it, for paths whose strings are embeddings. All vectors are of
     /// one length.
     pub fn attach(&mut self, text: &str, vector: &[f32]) -> Result<()> {
-        self.leaves
+        self.symbols
             .attach(text, vector)
             .map_err(|error| error.at(format!("the vector of {}", super::value::quoted(text))))
     }
@@ -158,7 +175,7 @@ impl Encoder {
         });
         texts.0.sort();
         texts.0.dedup();
-        texts.0.retain(|text| !self.leaves.is_attached(text));
+        texts.0.retain(|text| !self.symbols.is_attached(text));
         Ok(texts.0)
     }
 
@@ -224,7 +241,7 @@ impl Encoder {
             leaf => {
                 // The symbol is taken out meanwhile, so that its memory serves every leaf.
                 let mut symbol = core::mem::replace(&mut self.symbol, Bits::placeholder());
-                let made = self.leaves.symbol(leaf, &node.hint, &mut symbol);
+                let made = self.symbols.symbol(leaf, &node.hint, &mut symbol);
                 let weight = (node.weight * share * UNIT as f64 + 0.5) as u32;
                 let told = made
                     .map_err(|error| error.at(if node.pattern.is_empty() { "the document" } else { &node.pattern }))

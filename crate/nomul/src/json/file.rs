@@ -7,13 +7,13 @@
 //! u64       bytes of the header
 //! u64       bytes that follow the header
 //! 32 bytes  SHA-256 of the header
-//! header    JSON: identity, schema, vocabulary, ids
+//! header    JSON: identity, schema, vocabulary, names
 //! …         vectors, as the caller keeps them
 //! ```
 //!
 //! Numbers are little-endian.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -37,14 +37,14 @@ pub struct Header {
     pub schema: Schema,
     /// What the documents hold.
     pub vocabulary: Vocabulary,
-    /// The names of the documents, in the order of their vectors.
-    pub ids: Vec<String>,
+    /// The names of the documents, by the keys of their vectors.
+    pub names: BTreeMap<u64, String>,
 }
 
 impl Header {
     /// The header of what an encoder made.
-    pub fn new(encoder: &Encoder, vocabulary: Vocabulary, ids: Vec<String>) -> Header {
-        Header { identity: encoder.identity().into(), schema: encoder.schema().clone(), vocabulary, ids }
+    pub fn new(encoder: &Encoder, vocabulary: Vocabulary, names: BTreeMap<u64, String>) -> Header {
+        Header { identity: encoder.identity().into(), schema: encoder.schema().clone(), vocabulary, names }
     }
 
     /// The bytes of the file up to the vectors, of which `following` bytes are to come.

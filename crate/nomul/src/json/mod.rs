@@ -22,6 +22,7 @@ mod infer;
 mod leaf;
 mod path;
 mod schema;
+mod space;
 mod value;
 
 pub use decode::{Agreement, Answer, Vector};
@@ -30,6 +31,7 @@ pub use file::{Header, MAGIC};
 pub use infer::{Inference, Vocabulary};
 pub use path::{Path, Step};
 pub use schema::{ArrayMode, Balance, Hint, NumberMode, Schema, StringMode, VERSION};
+pub use space::{Space, bits, bytes};
 pub use value::{MAX_DEPTH, Value, parse, parse_line};
 
 #[cfg(test)]

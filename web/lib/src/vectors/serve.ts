@@ -15,6 +15,7 @@ export interface Host {
 /** A feature is a folder; its `server.ts` makes the handlers of its calls. */
 const FEATURES = {
   graph: async (engine: Engine) => (await import("./graph/server.js")).handlers(engine),
+  json: async (engine: Engine, host: Host) => (await import("./json/server.js")).handlers(engine, host.storage()),
   search: async (engine: Engine, host: Host) => (await import("./search/server.js")).handlers(engine, host.storage()),
 };
 

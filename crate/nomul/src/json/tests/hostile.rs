@@ -180,7 +180,7 @@ fn files_of_others_and_broken_ones_are_refused() {
     let mut vocabulary = Vocabulary::default();
     vocabulary.observe(&json(r#"{"a":"x","b":[1.5,null]}"#));
     encoder.encode(&json("1")).unwrap();
-    let header = Header::new(&encoder, vocabulary, vec!["one".into(), "two".into()]);
+    let header = Header::new(&encoder, vocabulary, [(0, "one".into()), (7, "two".into())].into());
     let mut file = header.write(5);
     file.extend_from_slice(b"12345");
     let (read, rest) = Header::read(&file).unwrap();
@@ -210,4 +210,39 @@ fn files_of_others_and_broken_ones_are_refused() {
     let mut schema = header.schema.clone();
     schema.version = 2;
     assert_eq!(Header::read(&Header { schema, ..header }.write(0)).unwrap_err().code, Code::Unsupported);
+}
+
+#[test]
+fn spaces_are_saved_and_loaded_whole() {
+    let mut space = Space::new(encoder("{}"), 100).unwrap();
+    for (name, text) in [("a", r#"{"x":"1"}"#), ("b", r#"{"x":"2"}"#), ("c", r#"{"y":"2"}"#)] {
+        space.insert(name, &json(text)).unwrap();
+    }
+    assert_eq!(space.insert("a", &Value::Null).unwrap_err().message, "the name \"a\" came before");
+    assert!(space.remove("b") && !space.remove("b"));
+    let file = space.save().unwrap();
+    let mut loaded = Space::load(&file, Some(space.encoder.identity())).unwrap();
+    assert_eq!(loaded.save().unwrap(), file);
+    assert_eq!((loaded.len(), loaded.vector("c").unwrap()), (2, space.vector("c").unwrap()));
+    loaded.insert("d", &json(r#"{"x":"1"}"#)).unwrap();
+    let query = loaded.encoder.signs(&json(r#"{"x":"1"}"#)).unwrap();
+    let mut search = loaded.start(&[query], 2).unwrap();
+    while !loaded.step(&mut search, 1, &|_| true).unwrap() {}
+    let hits = search.hits();
+    assert_eq!(loaded.named(&hits[0]).collect::<Vec<_>>(), [("a", 1.0), ("d", 1.0)]);
+    assert_eq!(loaded.vector("b").unwrap_err().code, Code::Missing);
+
+    let refused = |bytes: &[u8], identity: Option<&str>| Space::load(bytes, identity).err().unwrap().code;
+    assert_eq!(refused(&file, Some("nomul-json/1/4096/00")), Code::Unsupported);
+    for end in (0..file.len()).step_by(97) {
+        refused(&file[..end], None);
+    }
+    // Vectors and names that do not belong together.
+    let (mut header, image) = Header::read(&file).unwrap();
+    header.names.insert(9, "z".into());
+    assert_eq!(refused(&[&header.write(image.len() as u64)[..], image].concat(), None), Code::Format);
+    header.names = [(0, "a".into()), (2, "a".into())].into();
+    assert_eq!(refused(&[&header.write(image.len() as u64)[..], image].concat(), None), Code::Format);
+    header.names = [(0, "a".into()), (3, "b".into())].into();
+    assert_eq!(refused(&[&header.write(image.len() as u64)[..], image].concat(), None), Code::Format);
 }
