@@ -178,3 +178,15 @@ proptest! {
         prop_assert_eq!(sums, Sums::new(D));
     }
 }
+
+/// The same digest is asked of the package in Node and of this test under wasmtime.
+#[test]
+fn the_same_document_gives_the_same_bytes_everywhere() {
+    use sha2::{Digest, Sha256};
+    let schema = Schema { seed: 7, ..Schema::new(1_156) };
+    let document = json(r#"{"a":[1.5,"x",null],"b.c":{"d":true,"e":{}},"f":-1e308}"#);
+    let sums = Encoder::new(schema).unwrap().encode(&document).unwrap().sums();
+    let bytes: Vec<u8> = sums.values().iter().flat_map(|v| v.to_le_bytes()).collect();
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, "78725da085e7f0fbe524d1c01e2eac50c51bef5881583e5bc76b2d70684f647b");
+}
