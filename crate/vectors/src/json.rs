@@ -3,9 +3,7 @@
 use js_sys::{Float64Array, Int16Array, Uint8Array};
 use nomul::{
     Code, Error,
-    json::{
-        Encoder, Inference, Path, Schema, Space, Value, Vector, bits, bytes, parse, parse_line,
-    },
+    json::{Encoder, Inference, Path, Schema, Space, Value, Vector, bits, bytes, parse, parse_line},
     search::{KeySet, Search},
     vsa::{Bits, Sums, capacity},
 };

@@ -140,7 +140,7 @@ fn document(i: usize) -> String {
         "rating": (i % 41) as f64 / 10.0 + 1.0,
         "reviews": i * i % 5000,
         "stock": i % 300,
-        "sale": i % 3 == 0,
+        "sale": i.is_multiple_of(3),
         "since": format!("20{:02}-{:02}-{:02}", i % 25, i % 12 + 1, i % 28 + 1),
         "colour": pick(&["red", "green", "blue", "black", "white", "grey", "brown"]),
         "material": pick(&["oak", "steel", "glass"]),

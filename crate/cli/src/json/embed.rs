@@ -56,14 +56,14 @@ pub fn run(arguments: Arguments) -> Result<()> {
     for (done, (line, document)) in first.into_iter().enumerate() {
         made.take(line, document)
             .map_err(|error| error.at(format!("{}: line {line}", arguments.documents.display())))?;
-        if done % 256 == 0 {
+        if done.is_multiple_of(256) {
             bar.show("encoding the sample", done as u64, all);
         }
     }
     while let Some(document) = lines.document()? {
         let line = lines.line;
         made.take(line, document).map_err(|error| lines.place(error))?;
-        if made.space.len() % 256 == 0 {
+        if made.space.len().is_multiple_of(256) {
             let step = format!("{} documents", made.space.len());
             bar.show(&step, lines.done, lines.total.unwrap_or(lines.done));
         }
