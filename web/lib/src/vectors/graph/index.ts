@@ -28,7 +28,7 @@ export interface GraphEmbedding {
   /** The same as the integers that they are made of, in units of `2 ** unit`. */
   integers(): Promise<{ rows: Int16Array<ArrayBuffer>; unit: number }>;
   /**
-   * The nodes most like one, best first, without itself; 10 by default. Sign bits choose `candidates` (32 for each and 256 at
+   * The nodes most like one, best first, without itself; 10 by default. Sign bits choose `candidates` (64 for each and 512 at
    * least by default), which are scored exactly; 0 scores all nodes.
    */
   neighbours(
@@ -137,7 +137,7 @@ class Handle implements GraphEmbedding {
     key: string | number,
     {
       k = 10,
-      candidates = Math.max(256, 32 * k),
+      candidates = Math.max(512, 64 * k),
       signal,
     }: { k?: number; candidates?: number; signal?: AbortSignal } = {},
   ) {

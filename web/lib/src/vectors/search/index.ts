@@ -176,7 +176,7 @@ class Handle implements VectorIndex {
 
   async searchMany(
     queries: VectorData,
-    { k = 10, candidates = Math.max(256, 32 * k), filter, signal, onProgress }: SearchOptions = {},
+    { k = 10, candidates = Math.max(512, 64 * k), filter, signal, onProgress }: SearchOptions = {},
   ): Promise<Neighbour[][]> {
     const allowed = typeof filter === "function" ? (await this.keys()).filter(filter) : filter && list(filter);
     const tell = onProgress !== undefined;

@@ -46,7 +46,7 @@ export interface SearchOptions {
   k?: number | undefined;
   /**
    * Search in two stages: the sign bits choose so many candidates, which are then scored exactly. `0` scores every vector.
-   * The default is 32 for each neighbour, at least 256. Signs and ternary vectors are always scored exactly.
+   * The default is 64 for each neighbour, at least 512. Signs and ternary vectors are always scored exactly.
    */
   candidates?: number | undefined;
   /** The keys that may be found, or a function that tells whether a key may be. */
