@@ -15,8 +15,14 @@ async function answer(model, prompt, tokens) {
   return { ...counts, text, moments };
 }
 
-/** Bytes that the page and its workers hold; undefined where the browser does not tell. */
-const agentMemory = async () => (await performance.measureUserAgentSpecificMemory?.())?.bytes;
+/**
+ * Bytes that the page and its workers hold; undefined where the browser does not tell. It asks every worker, and one that
+ * sleeps until there is work for it never answers.
+ */
+async function agentMemory() {
+  const patience = new Promise((resolve) => setTimeout(resolve, 5000));
+  return (await Promise.race([performance.measureUserAgentSpecificMemory?.(), patience]))?.bytes;
+}
 
 /**
  * `engine` names a file of engines/, `options` go to its `open`. `before` is answered first: it is another text, so that
