@@ -10,7 +10,8 @@ import { cache, nomul, root } from "../shared/folders.mjs";
 import { baselines } from "./json/baselines.mjs";
 import { catalogue, edited, random, scaled } from "./json/catalogue.mjs";
 
-const PACKAGES = ["torch==2.9.1", "torch-hd==5.8.4", "bhv==1.4.1"];
+// bhv needs a NumPy that takes -1 for an unsigned number.
+const PACKAGES = ["torch==2.9.1", "torch-hd==5.8.4", "bhv==1.4.1", "numpy==1.26.4"];
 const DIMENSION = 4096;
 
 /** `nomul json WORDS --json`. */
