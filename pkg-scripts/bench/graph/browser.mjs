@@ -1,0 +1,58 @@
+// The random graph in headless Chromium, on the one thread of a worker.
+
+import { readFileSync, readdirSync } from "node:fs";
+import { packageInChromium } from "../../shared/engines.mjs";
+import { peakMemory } from "../../shared/memory.mjs";
+
+/** Processes that this one has started, directly or not, whose command line has the word. */
+function children(word) {
+  const parents = new Map();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      parents.set(
+        Number(pid),
+        Number(
+          readFileSync(`/proc/${pid}/stat`, "utf8")
+            .replace(/^.*\) \S+ /s, "")
+            .split(" ")[0],
+        ),
+      );
+    } catch {
+      // It has just ended.
+    }
+  }
+  const isOurs = (pid) => pid === process.pid || (pid > 1 && parents.has(pid) && isOurs(parents.get(pid)));
+  return [...parents.keys()].filter((pid) => {
+    try {
+      return isOurs(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(word);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Seconds, and the peak of memory of the page's process (Linux), for arrays that the page already has. */
+export async function inChromium(folder, options) {
+  const { page, close } = await packageInChromium(folder);
+  try {
+    const seconds = await page.evaluate(async (options) => {
+      const array = async (file) => new Uint32Array(await (await fetch(`/model/${file}`)).arrayBuffer());
+      const [from, to] = [await array("from.u32"), await array("to.u32")];
+      const { embedGraph } = await import("/build/vectors/graph.js");
+      // The engine is compiled and cached.
+      await (await embedGraph("1 2\n", options)).dispose();
+      const began = performance.now();
+      const embedding = await embedGraph({ from, to }, options);
+      const { rows } = await embedding.integers();
+      const seconds = (performance.now() - began) / 1000;
+      if (!rows.some((entry) => entry !== 0)) throw new Error("no vectors");
+      return seconds;
+    }, options);
+    const peaks = children("--type=renderer")
+      .map(peakMemory)
+      .filter((peak) => peak !== undefined);
+    return { seconds, peak: peaks.length > 0 ? Math.max(...peaks) : undefined };
+  } finally {
+    await close();
+  }
+}
