@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    hash::{BuildHasher, RandomState},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
 };
@@ -39,7 +40,8 @@ impl Output {
     /// Begins.
     pub fn new(place: &Path) -> Result<Output> {
         let Some(name) = place.file_name() else { bail!(Input, "{}: no name of a file", place.display()) };
-        let partial = place.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
+        let partial =
+            place.with_file_name(format!(".{}.{:016x}.part", name.to_string_lossy(), RandomState::new().hash_one(0)));
         signals::remove_on_signal(&partial);
         let file = File::create(&partial).map_err(|e| io(&partial, e))?;
         Ok(Output { place: place.into(), partial, file: BufWriter::with_capacity(1 << 20, file), finished: false })
