@@ -42,7 +42,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let threads = team.size();
     let mut model = folder::model(&arguments.folder, arguments.planes)?;
     let mut state = State::new(model.config(), arguments.prompt + arguments.tokens)?;
-    state.set_team(model.config(), team.clone());
+    state.set_team(team.clone());
     model.set_team(team);
     let vocabulary = model.config().vocab_size as u32;
     // Any tokens will do: the work does not depend on them.

@@ -7,11 +7,11 @@ use std::{
 };
 
 use clap::ValueEnum;
-use nomul::{Model, Result, State, bail, cache::CacheKind, config::ModelConfig, kernel::Precision, weights::Weights};
+use nomul::{Model, Result, State, bail, config::ModelConfig, kernel::Precision, weights::Weights};
 use nomul_quant::{
     checkpoint::Checkpoint,
     dense::Dense,
-    perplexity::{summarize, window},
+    perplexity::{Distance, compare, summarize, window},
 };
 use nomul_text::Tokenizer;
 use serde_json::json;
@@ -41,9 +41,13 @@ pub struct Arguments {
     /// Bits of the look-up tables' entries, whatever the planes ask for: 8 to 12
     #[arg(long, value_parser = clap::value_parser!(u32).range(8..=12))]
     table_bits: Option<u32>,
-    /// How keys and values are kept
-    #[arg(long, default_value = "auto")]
-    cache: Cache,
+    /// What runs beside the matrices of a model folder; a checkpoint runs in floats
+    #[arg(long, default_value = "shift")]
+    arithmetic: Kind,
+    /// Also tells how far the scores are from these: a checkpoint's, or "float", the same model's with all but its
+    /// matrices in floats
+    #[arg(long)]
+    reference: Option<String>,
     #[command(flatten)]
     threads: Threads,
     /// One JSON object on the last line of standard output
@@ -52,14 +56,15 @@ pub struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Cache {
-    /// In planes for a model folder, in floats for a checkpoint
-    Auto,
-    /// In floats
-    Floats,
-    /// In planes
-    Planes,
+enum Kind {
+    /// Shifts, look-ups and additions
+    Shift,
+    /// Plain float mathematics: what the other is measured against
+    Float,
 }
+
+/// The losses of a window, and the distance from a reference, summed up over it.
+type Scored = (Vec<f64>, Option<Distance>);
 
 pub fn run(arguments: Arguments) -> Result<()> {
     if arguments.window < 2 || arguments.windows == 0 {
@@ -72,7 +77,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let tokens = Tokenizer::from_json(tokenizer, config)?.encode(&text, false)?;
         Ok(tokens.chunks_exact(arguments.window).take(arguments.windows).map(<[u32]>::to_vec).collect())
     };
-    let losses = if folder::is_model(path) {
+    let dense = match arguments.reference.as_deref() {
+        None | Some("float") => None,
+        Some(reference) => Some(Dense::load(&Checkpoint::open(&folder::checkpoint(reference)?)?)?),
+    };
+    let scored = if folder::is_model(path) {
         let file = |name: &str| fs::read(path.join(name));
         let tokenizer = file("tokenizer.json").map_err(|e| io(&path.join("tokenizer.json"), e))?;
         let windows = windows(&tokenizer, file("tokenizer_config.json").ok().as_deref())?;
@@ -82,10 +91,34 @@ pub fn run(arguments: Arguments) -> Result<()> {
             model.set_precision(precision);
             Ok(model)
         };
-        // Each thread has a model of its own: the kernel's scratch is part of it.
-        each(&windows, threads, open, |model, tokens| {
-            let (config, weights) = model.parts();
-            score(config, weights, arguments.cache, tokens)
+        // Each thread has models of its own: the kernel's scratch is part of them.
+        let same = arguments.reference.as_deref() == Some("float");
+        let open = || -> Result<(Model, Option<Model>)> { Ok((open()?, same.then(open).transpose()?)) };
+        each(&windows, threads, open, |(model, twin), tokens| {
+            let mut view = dense.as_ref().map(Dense::view);
+            match (arguments.arithmetic, twin, &mut view) {
+                (Kind::Shift, None, None) => {
+                    let (config, weights) = model.parts();
+                    score(config, weights, tokens)
+                }
+                (Kind::Float, None, None) => {
+                    let (config, mut weights) = model.float_parts();
+                    score(config, &mut weights, tokens)
+                }
+                (Kind::Shift, Some(twin), _) => {
+                    let (config, weights) = model.parts();
+                    against(config, weights, &mut twin.float_parts().1, tokens)
+                }
+                (Kind::Float, Some(_), _) => bail!(Input, "--reference float of --arithmetic float: they are the same"),
+                (Kind::Shift, None, Some(view)) => {
+                    let (config, weights) = model.parts();
+                    against(config, weights, view, tokens)
+                }
+                (Kind::Float, None, Some(view)) => {
+                    let (config, mut weights) = model.float_parts();
+                    against(config, &mut weights, view, tokens)
+                }
+            }
         })?
     } else {
         let checkpoint = Checkpoint::open(&folder::checkpoint(&arguments.model)?)?;
@@ -95,44 +128,78 @@ pub fn run(arguments: Arguments) -> Result<()> {
             bail!(Missing, "{}: no tokenizer.json", arguments.model);
         };
         let windows = windows(tokenizer, file("tokenizer_config.json"))?;
-        let dense = Dense::load(&checkpoint)?;
+        let model = Dense::load(&checkpoint)?;
         let config = checkpoint.config();
-        each(&windows, threads, || Ok(dense.view()), |view, tokens| score(config, view, arguments.cache, tokens))?
+        each(
+            &windows,
+            threads,
+            || Ok(model.view()),
+            |view, tokens| match &dense {
+                None => score(config, view, tokens),
+                Some(reference) => against(config, view, &mut reference.view(), tokens),
+            },
+        )?
     };
+    let (losses, distances): (Vec<Vec<f64>>, Vec<Option<Distance>>) = scored.into_iter().unzip();
     let result = summarize(&losses)?;
+    let distance = distances.into_iter().reduce(|a, b| {
+        let (a, b) = (a?, b?);
+        Some(Distance {
+            top_1_agreement: a.top_1_agreement + b.top_1_agreement,
+            divergence: a.divergence + b.divergence,
+        })
+    });
+    let distance = distance.flatten().map(|sum| Distance {
+        top_1_agreement: sum.top_1_agreement / result.tokens as f64,
+        divergence: sum.divergence / result.tokens as f64,
+    });
     if arguments.json {
         let mut json = serde_json::to_value(&result).unwrap_or_default();
         json["window"] = arguments.window.into();
         json["losses"] = json!(losses.iter().map(|w| w.iter().sum::<f64>() / w.len() as f64).collect::<Vec<_>>());
+        if let Some(distance) = distance {
+            json["reference"] = serde_json::to_value(distance).unwrap_or_default();
+        }
         println!("{json}");
     } else {
         println!(
             "{:.4} ± {:.4} over {} tokens in {} windows",
             result.perplexity, result.standard_error, result.tokens, result.windows
         );
+        if let Some(Distance { top_1_agreement, divergence }) = distance {
+            let percent = 100.0 * top_1_agreement;
+            println!("against the reference: {percent:.2} % agree on the next token, divergence {divergence:.5} nats");
+        }
     }
     Ok(())
 }
 
-fn score<W: Weights>(config: &ModelConfig, weights: &mut W, cache: Cache, tokens: &[u32]) -> Result<Vec<f64>> {
-    let kind = match cache {
-        Cache::Auto => CacheKind::of(config),
-        Cache::Floats => CacheKind::Floats,
-        Cache::Planes => CacheKind::Planes,
-    };
-    window(config, weights, &mut State::with(config, tokens.len(), kind)?, tokens)
+fn score<W: Weights>(config: &ModelConfig, weights: &mut W, tokens: &[u32]) -> Result<Scored> {
+    Ok((window(config, weights, &mut State::new(config, tokens.len())?, tokens)?, None))
 }
 
-/// Scores every window, the threads taking the next one each time, which needs less waiting than a team; `open` makes what a thread works with.
+fn against<W: Weights, R: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    reference: &mut R,
+    tokens: &[u32],
+) -> Result<Scored> {
+    let (mut state, mut other) = (State::new(config, tokens.len())?, State::new(config, tokens.len())?);
+    let (losses, distance) = compare(config, (weights, &mut state), (reference, &mut other), tokens)?;
+    Ok((losses, Some(distance)))
+}
+
+/// Scores every window, the threads taking the next one each time, which needs less waiting than a team; `open` makes
+/// what a thread works with.
 fn each<M>(
     windows: &[Vec<u32>],
     threads: usize,
     open: impl Fn() -> Result<M> + Sync,
-    score: impl Fn(&mut M, &[u32]) -> Result<Vec<f64>> + Sync,
-) -> Result<Vec<Vec<f64>>> {
+    score: impl Fn(&mut M, &[u32]) -> Result<Scored> + Sync,
+) -> Result<Vec<Scored>> {
     let bar = Bar::new();
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Vec<f64>)>> {
+    let work = || -> Result<Vec<(usize, Scored)>> {
         let mut model = open()?;
         let mut done = Vec::new();
         loop {

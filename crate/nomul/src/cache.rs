@@ -11,15 +11,17 @@
 //! Keys and queries are rotated first, which spreads a key's few large elements; values come rotated from the weights.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::{
     Result,
+    address::{rows, times},
     config::ModelConfig,
-    float::softmax,
     hadamard::Hadamard,
-    kernel::{self, Columns, Planes, Precision, Scales},
+    kernel::{self, Columns, Planes, Precision, Scales, Worker},
     plane::{BLOCK_COLUMNS, Layout, TILE_ROWS, VECTOR_COLUMNS},
     scale::Scale,
+    shift::factor::Factor,
     stream::{no_memory, zeroed},
     team::{Team, split},
 };
@@ -38,91 +40,73 @@ const SEED: u64 = 0x6b65_7973;
 /// What errors call them.
 const WHAT: &str = "the keys and values of the context";
 
-/// How keys and values are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheKind {
-    /// As they are.
-    Floats,
-    /// In [`KEY_PLANES`] and [`VALUE_PLANES`] planes.
-    Planes,
+/// Keys and values of one block in floats: `(position, key_value_size)` each, a row for each position so far.
+#[derive(Default)]
+pub struct FloatCache {
+    pub(crate) keys: Vec<f32>,
+    pub(crate) values: Vec<f32>,
 }
 
-impl CacheKind {
-    /// Planes for a model in planes, floats for a checkpoint.
-    pub fn of(config: &ModelConfig) -> CacheKind {
-        if config.quantization.is_some() { CacheKind::Planes } else { CacheKind::Floats }
-    }
-}
-
-/// Keys and values of one block.
-pub enum LayerCache {
-    /// `(position, key_value_size)` each, a row for each position so far.
-    Floats {
-        /// Keys.
-        keys: Vec<f32>,
-        /// Values.
-        values: Vec<f32>,
-    },
-    /// One for each key and value head.
-    Planes(Vec<HeadCache>),
-}
-
-impl Default for LayerCache {
-    fn default() -> Self {
-        LayerCache::Floats { keys: Vec::new(), values: Vec::new() }
-    }
-}
-
-impl LayerCache {
+impl FloatCache {
     /// Room for `context` positions, taken now.
-    pub fn new(config: &ModelConfig, context: usize, kind: CacheKind) -> Result<LayerCache> {
-        Ok(match kind {
-            CacheKind::Planes => LayerCache::Planes(
-                (0..config.num_key_value_heads)
-                    .map(|_| HeadCache::new(config.head_dim, context))
-                    .collect::<Result<_>>()?,
-            ),
-            CacheKind::Floats => {
-                let room = || -> Result<Vec<f32>> {
-                    let mut floats = Vec::new();
-                    let count = context * config.key_value_size();
-                    floats.try_reserve_exact(count).map_err(|_| no_memory(4 * count, WHAT))?;
-                    Ok(floats)
-                };
-                LayerCache::Floats { keys: room()?, values: room()? }
-            }
-        })
+    pub fn new(config: &ModelConfig, context: usize) -> Result<FloatCache> {
+        let room = || -> Result<Vec<f32>> {
+            let mut floats = Vec::new();
+            let count = context * config.key_value_size();
+            floats.try_reserve_exact(count).map_err(|_| no_memory(4 * count, WHAT))?;
+            Ok(floats)
+        };
+        Ok(FloatCache { keys: room()?, values: room()? })
     }
 
-    /// Adds rows of keys and values, `key_value_size` each, of the positions from `position` on; what was there is
-    /// forgotten.
-    pub fn extend(&mut self, position: usize, key: &[f32], value: &[f32], size: usize, team: &dyn Team) {
-        match self {
-            LayerCache::Floats { keys, values } => {
-                for (kept, new) in [(keys, key), (values, value)] {
-                    kept.truncate(position * size);
-                    kept.extend_from_slice(new);
+    /// Adds rows of `size` elements from `position` on; what was there is forgotten.
+    pub(crate) fn extend(&mut self, position: usize, key: &[f32], value: &[f32], size: usize) {
+        for (kept, new) in [(&mut self.keys, key), (&mut self.values, value)] {
+            kept.truncate(position * size);
+            kept.extend_from_slice(new);
+        }
+    }
+}
+
+/// Keys and values of one block in sign planes, for each key and value head.
+pub struct PlaneCache {
+    pub(crate) heads: Vec<HeadCache>,
+}
+
+impl PlaneCache {
+    /// Room for `context` positions, taken now.
+    pub fn new(config: &ModelConfig, context: usize) -> Result<PlaneCache> {
+        let heads = (0..config.num_key_value_heads).map(|_| HeadCache::new(config.head_dim, context));
+        Ok(PlaneCache { heads: heads.collect::<Result<_>>()? })
+    }
+
+    /// Keys and values of a head.
+    pub(crate) fn head(&self, index: usize) -> &HeadCache {
+        &self.heads[index]
+    }
+
+    /// Sets rows of keys (rotated) and values, from `position` on.
+    pub(crate) fn extend(&mut self, position: usize, key: &[f32], value: &[f32], team: &dyn Team) {
+        let heads = self.heads.len();
+        split(team, &mut self.heads, 1, |first, part| {
+            let length = part[0].length;
+            let start = times(first, length);
+            let all = rows(key, times(heads, length)).zip(rows(value, times(heads, length)));
+            for (position, (key, value)) in (position..).zip(all) {
+                let (keys, values) = (rows(&key[start..], length), rows(&value[start..], length));
+                for (head, (key, value)) in part.iter_mut().zip(keys.zip(values)) {
+                    head.set(position, key, value);
                 }
             }
-            LayerCache::Planes(heads) => {
-                let length = size / heads.len();
-                split(team, heads, 1, |first, heads| {
-                    let rows = key.chunks_exact(size).zip(value.chunks_exact(size));
-                    for (position, (key, value)) in (position..).zip(rows) {
-                        for (number, head) in (first..).zip(&mut *heads) {
-                            let at = number * length..(number + 1) * length;
-                            head.set(position, &key[at.clone()], &value[at]);
-                        }
-                    }
-                });
-            }
-        }
+        });
     }
 }
 
 /// Keys and values of one head in sign planes.
 pub struct HeadCache {
     length: usize,
+    key_spread: Factor,
+    value_spread: Factor,
     key_layout: Layout,
     keys: Vec<u8>,
     key_scales: Scales,
@@ -139,6 +123,8 @@ impl HeadCache {
         let signs = |layout: Layout| zeroed(layout.bytes().unwrap_or(usize::MAX), WHAT);
         Ok(HeadCache {
             length,
+            key_spread: spread(KEY_PLANES, length),
+            value_spread: spread(VALUE_PLANES, length),
             key_layout,
             keys: signs(key_layout)?,
             key_scales: Scales::zeros(context),
@@ -151,12 +137,12 @@ impl HeadCache {
     /// Sets the key (rotated) and the value of a position.
     fn set(&mut self, position: usize, key: &[f32], value: &[f32]) {
         // A row of the keys: whole bytes. A column of the values: a bit of each row.
-        let scale = signs(key, KEY_PLANES, |plane, vector, byte| {
+        let scale = signs(key, KEY_PLANES, self.key_spread, |plane, vector, byte| {
             let (place, _) = self.key_layout.place_of(plane, position, vector * VECTOR_COLUMNS);
             self.keys[place] = byte;
         });
         self.key_scales.set(position, scale);
-        let scale = signs(value, VALUE_PLANES, |plane, vector, byte| {
+        let scale = signs(value, VALUE_PLANES, self.value_spread, |plane, vector, byte| {
             for element in 0..VECTOR_COLUMNS.min(self.length - vector * VECTOR_COLUMNS) {
                 let row = vector * VECTOR_COLUMNS + element;
                 let (place, bit) = self.value_layout.place_of(plane, row, position);
@@ -166,48 +152,50 @@ impl HeadCache {
         self.value_scales.set(position, scale);
     }
 
-    /// Several query heads `(head, length)`, rotated and scaled, over the positions of a range: `mixed` becomes
-    /// `(head, length)`.
-    pub fn attend(
-        &self,
-        queries: &[f32],
-        positions: core::ops::Range<usize>,
-        mixed: &mut [f32],
-        worker: &mut kernel::Worker,
-    ) {
-        // From whole blocks of positions.
-        let base = positions.start / BLOCK_COLUMNS * BLOCK_COLUMNS;
-        let (before, count) = (positions.start - base, positions.end - base);
-        let heads = queries.len() / self.length;
-        let mut scores = core::mem::take(&mut worker.scores);
-        scores.resize(heads * count, 0.0);
+    /// Elements of a key, and of a value.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// How many positions are looked at beside those of a range, to begin with a whole block, and how many in all.
+    pub fn span(&self, past: &Range<usize>) -> (usize, usize) {
+        let base = past.start / BLOCK_COLUMNS * BLOCK_COLUMNS;
+        (past.start - base, past.end - base)
+    }
+
+    /// Scores of query heads `(head, length)`, turned and scaled: `(head, position)`, for as many positions as
+    /// [`HeadCache::span`] says.
+    pub fn scores(&self, queries: &[f32], past: &Range<usize>, scores: &mut [f32], worker: &mut Worker) {
+        let (before, count) = self.span(past);
+        let base = past.start - before;
         let keys = Planes {
             rows: count,
             columns: self.length,
             stored: KEY_PLANES,
-            signs: &self.keys[base / (2 * TILE_ROWS) * self.key_layout.pair_bytes()..],
+            signs: &self.keys[times(base / (2 * TILE_ROWS), self.key_layout.pair_bytes())..],
             pair_stride: self.key_layout.pair_bytes(),
             columns_by: Columns::Halved { planes: KEY_PLANES, first: None },
             rows_by: Some(self.key_scales.from(base)),
             precision: PRECISION,
         };
-        worker.product(kernel::best(), keys, queries, &mut scores);
-        for scores in scores.chunks_exact_mut(count) {
-            scores[..before].fill(0.0);
-            softmax(&mut scores[before..]);
-        }
+        worker.product(kernel::best(), keys, queries, scores);
+    }
+
+    /// Values mixed by weights `(head, position)` of the positions that [`HeadCache::span`] says: `(head, length)`.
+    pub fn mix(&self, weights: &[f32], past: &Range<usize>, mixed: &mut [f32], worker: &mut Worker) {
+        let (before, count) = self.span(past);
+        let base = past.start - before;
         let values = Planes {
             rows: self.length,
             columns: count,
             stored: VALUE_PLANES,
-            signs: &self.values[base / BLOCK_COLUMNS * self.value_layout.block_bytes()..],
+            signs: &self.values[times(base / BLOCK_COLUMNS, self.value_layout.block_bytes())..],
             pair_stride: self.value_layout.pair_bytes(),
             columns_by: Columns::Halved { planes: VALUE_PLANES, first: Some(self.value_scales.from(base)) },
             rows_by: None,
             precision: PRECISION,
         };
-        worker.product(kernel::best(), values, &scores, mixed);
-        worker.scores = scores;
+        worker.product(kernel::best(), values, weights, mixed);
     }
 }
 
@@ -216,11 +204,22 @@ pub fn rotation(length: usize) -> Hadamard {
     Hadamard::new(length, SEED)
 }
 
+/// What a mean magnitude of `length` numbers, not yet divided by it, is multiplied by for the first of `planes` planes.
+fn spread(planes: usize, length: usize) -> Factor {
+    Factor::new(SPREAD[planes] / length as f32)
+}
+
+/// Half of a number, zero of what is almost zero.
+fn half(x: f32) -> f32 {
+    let bits = x.to_bits();
+    if bits & 0x7f00_0000 == 0 { 0.0 } else { f32::from_bits(bits - (1 << 23)) }
+}
+
 /// Writes numbers as signs, greedily: each plane takes what the planes before left over. `write` gets a plane, the number
 /// of eight elements, and their signs, a bit each.
-fn signs(x: &[f32], planes: usize, mut write: impl FnMut(usize, usize, u8)) -> Scale {
+fn signs(x: &[f32], planes: usize, spread: Factor, mut write: impl FnMut(usize, usize, u8)) -> Scale {
     let sum: f32 = x.iter().map(|x| x.abs()).sum();
-    let scale = Scale::nearest(sum * (SPREAD[planes] / x.len() as f32));
+    let scale = Scale::nearest(spread.times(sum));
     let first = scale.value();
     for (vector, x) in x.chunks(VECTOR_COLUMNS).enumerate() {
         let mut left = [0.0; VECTOR_COLUMNS];
@@ -234,7 +233,7 @@ fn signs(x: &[f32], planes: usize, mut write: impl FnMut(usize, usize, u8)) -> S
                 *left += if positive { -step } else { step };
             }
             write(plane, vector, byte);
-            step *= 0.5;
+            step = half(step);
         }
     }
     scale

@@ -1,12 +1,20 @@
-//! What is still done in floats: norms, rotary embedding, attention, gates.
+//! Norms, rotary embedding, attention and gates in plain float mathematics: what runs checkpoints, and the twin of
+//! [`crate::shift`].
 //!
-//! Everything here is IEEE single precision in a fixed order, with `libm` for exponentials, so every engine gives the
-//! same bits. This module is the seam at which integer versions replace it.
+//! Everything here is IEEE single precision in a fixed order, so every machine gives the same bits.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::config::{ModelConfig, RopeScaling};
+use crate::{
+    Result,
+    arithmetic::{Arithmetic, Norm},
+    cache::FloatCache,
+    config::{ModelConfig, RopeScaling},
+    hadamard::Hadamard,
+    kernel::{Kernel, Simd, Worker, on_best},
+    team::Team,
+};
 
 /// Sums are kept in this many lanes, added pairwise at the end: wide enough for any vector register, and the same order
 /// whether or not the compiler uses one.
@@ -108,6 +116,31 @@ pub fn softmax(scores: &mut [f32]) {
     }
 }
 
+/// The angle that each pair of a head's elements turns by from one position to the next: `head_dim / 2` of them, stretched
+/// as the configuration says.
+pub fn frequencies(config: &ModelConfig) -> impl Iterator<Item = f64> + use<> {
+    let half = config.head_dim / 2;
+    let (theta, scaling) = (config.rope_theta as f64, config.rope_scaling);
+    let base = move |pair: usize| 1.0 / libm::pow(theta, pair as f64 / half as f64);
+    let stretched = move |frequency: f64| match scaling {
+        RopeScaling::None => frequency,
+        RopeScaling::Linear { factor } => frequency / factor as f64,
+        RopeScaling::Llama3 { factor, low_frequency_factor, high_frequency_factor, original } => {
+            let (low, high) = (low_frequency_factor as f64, high_frequency_factor as f64);
+            let turns = original as f64 * frequency / (2.0 * core::f64::consts::PI);
+            if turns < low {
+                frequency / factor as f64
+            } else if turns > high {
+                frequency
+            } else {
+                let smooth = (turns - low) / (high - low);
+                (1.0 - smooth) * frequency / factor as f64 + smooth * frequency
+            }
+        }
+    };
+    (0..half).map(move |pair| stretched(base(pair)))
+}
+
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in Hugging Face's order: element `i` is paired with element
 /// `i + head_dim / 2`.
 pub struct Rope {
@@ -122,25 +155,7 @@ pub struct Rope {
 impl Rope {
     /// The frequencies of a configuration, stretched as it says.
     pub fn new(config: &ModelConfig) -> Rope {
-        let half = config.head_dim / 2;
-        let base = |pair: usize| 1.0 / libm::pow(config.rope_theta as f64, pair as f64 / half as f64);
-        let stretched = |frequency: f64| match config.rope_scaling {
-            RopeScaling::None => frequency,
-            RopeScaling::Linear { factor } => frequency / factor as f64,
-            RopeScaling::Llama3 { factor, low_frequency_factor, high_frequency_factor, original } => {
-                let (low, high) = (low_frequency_factor as f64, high_frequency_factor as f64);
-                let turns = original as f64 * frequency / (2.0 * core::f64::consts::PI);
-                if turns < low {
-                    frequency / factor as f64
-                } else if turns > high {
-                    frequency
-                } else {
-                    let smooth = (turns - low) / (high - low);
-                    (1.0 - smooth) * frequency / factor as f64 + smooth * frequency
-                }
-            }
-        };
-        let frequencies = (0..half).map(|pair| stretched(base(pair)) as f32).collect();
+        let frequencies = frequencies(config).map(|frequency| frequency as f32).collect();
         Rope { frequencies, positions: 0..0, turns: Vec::new() }
     }
 
@@ -196,6 +211,135 @@ pub fn attend(query: &[f32], keys: &[f32], values: &[f32], stride: usize, scores
     for (element, out) in rest.iter_mut().enumerate() {
         let values = values.chunks(stride).map(|value| value[first_of_rest + element]);
         *out = scores.iter().zip(values).map(|(score, value)| score * value).sum();
+    }
+}
+
+/// The arithmetic of checkpoints.
+pub struct Float {
+    rope: Rope,
+    eps: f32,
+    /// Elements of a head, and of all key heads.
+    head: usize,
+    keys: usize,
+    /// Divides by the order of the stream's transform.
+    shrink: f32,
+}
+
+impl Arithmetic for Float {
+    type Gain = Vec<f32>;
+    type Cache = FloatCache;
+
+    fn new(config: &ModelConfig) -> Float {
+        let order = config.rotations().residual.map_or(1, |seed| Hadamard::new(config.hidden_size, seed).order());
+        Float {
+            rope: Rope::new(config),
+            eps: config.rms_norm_eps,
+            head: config.head_dim,
+            keys: config.key_value_size(),
+            shrink: 1.0 / order as f32,
+        }
+    }
+
+    fn gain(gains: &[f32]) -> Vec<f32> {
+        gains.to_vec()
+    }
+
+    fn cache(&self, config: &ModelConfig, context: usize) -> Result<FloatCache> {
+        FloatCache::new(config, context)
+    }
+
+    fn norm(&self, _: Norm, x: &[f32], gain: Option<&Vec<f32>>, out: &mut [f32]) {
+        rms_norm(x, gain.map(Vec::as_slice), self.eps, out);
+    }
+
+    fn amplify(&self, x: &mut [f32], gain: &Vec<f32>) {
+        x.iter_mut().zip(gain).for_each(|(x, gain)| *x *= gain);
+    }
+
+    fn shrink(&self, x: &mut [f32]) {
+        x.iter_mut().for_each(|x| *x *= self.shrink);
+    }
+
+    fn prepare(&mut self, positions: Range<usize>) {
+        self.rope.prepare(positions);
+    }
+
+    fn rotate(&self, x: &mut [f32], length: usize) {
+        self.rope.rotate(x, length);
+    }
+
+    fn remember(&self, cache: &mut FloatCache, position: usize, key: &[f32], value: &[f32], _: &dyn Team) {
+        cache.extend(position, key, value, self.keys);
+    }
+
+    fn attend(
+        &self,
+        cache: &FloatCache,
+        index: usize,
+        queries: &[f32],
+        past: Range<usize>,
+        mixed: &mut [f32],
+        worker: &mut Worker,
+    ) {
+        let part = past.start * self.keys + index * self.head..past.end * self.keys;
+        worker.scores.resize(past.len(), 0.0);
+        on_best(Attention {
+            queries,
+            mixed,
+            keys: &cache.keys[part.clone()],
+            values: &cache.values[part],
+            scores: &mut worker.scores,
+            head: self.head,
+            stride: self.keys,
+        });
+    }
+
+    fn warm(&self, _: &FloatCache, context: usize, _: &[f32], _: &mut [f32], worker: &mut Worker) {
+        worker.scores.reserve(context);
+    }
+
+    fn gate(&self, gate: &mut [f32], up: &[f32]) {
+        on_best(Gate { gate, up });
+    }
+}
+
+/// The gates of the gated layer.
+struct Gate<'a> {
+    gate: &'a mut [f32],
+    up: &'a [f32],
+}
+
+impl Kernel for Gate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, _: S) {
+        gate(self.gate, self.up);
+    }
+}
+
+/// The query heads that share a key and value head, over the past.
+struct Attention<'a> {
+    queries: &'a [f32],
+    mixed: &'a mut [f32],
+    keys: &'a [f32],
+    values: &'a [f32],
+    scores: &'a mut [f32],
+    /// Elements of a head.
+    head: usize,
+    /// From one position's keys to the next.
+    stride: usize,
+}
+
+impl Kernel for Attention<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, _: S) {
+        let Attention { queries, mixed, keys, values, scores, head, stride } = self;
+        for (query, mixed) in queries.chunks_exact(head).zip(mixed.chunks_exact_mut(head)) {
+            attend(query, keys, values, stride, scores, mixed);
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! The forward pass of a decoder, told straight through: from tokens to the scores of the next one.
 //!
-//! It is written once over [`Weights`]; sign planes, floats and the quantiser's recorder all run it.
+//! It is written once over [`Weights`] and their [`Arithmetic`]; sign planes, floats and the quantiser's recorder all run
+//! it.
 
 use crate::{
-    Result, bail,
-    cache::LayerCache,
+    Result,
+    address::{divide, rows, rows_mut, times},
+    arithmetic::{Arithmetic, Norm},
+    bail,
     config::ModelConfig,
-    float::{attend, gate, rms_norm},
-    kernel::{Kernel, Simd, on_best},
     state::{Scratch, State},
     team::{Alone, Team, split, split_with},
     weights::{Kind, MatrixId, VectorId, Weights},
@@ -17,7 +18,12 @@ use crate::{
 pub const CHUNK: usize = 32;
 
 /// Reads up to [`CHUNK`] tokens into the conversation; computes no scores.
-pub fn prefill<W: Weights>(config: &ModelConfig, weights: &mut W, state: &mut State, tokens: &[u32]) -> Result<()> {
+pub fn prefill<W: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    state: &mut State<W::Arithmetic>,
+    tokens: &[u32],
+) -> Result<()> {
     check(config, state, tokens)?;
     let State { position, layers, scratch, .. } = state;
     embed(config, weights, tokens, &mut scratch.x);
@@ -32,7 +38,7 @@ pub fn prefill<W: Weights>(config: &ModelConfig, weights: &mut W, state: &mut St
 pub fn decode<'a, W: Weights>(
     config: &ModelConfig,
     weights: &mut W,
-    state: &'a mut State,
+    state: &'a mut State<W::Arithmetic>,
     token: u32,
 ) -> Result<&'a mut [f32]> {
     prefill(config, weights, state, &[token])?;
@@ -45,7 +51,7 @@ pub fn decode<'a, W: Weights>(
 pub fn score<W: Weights>(
     config: &ModelConfig,
     weights: &mut W,
-    state: &mut State,
+    state: &mut State<W::Arithmetic>,
     tokens: &[u32],
     logits: &mut [f32],
 ) -> Result<()> {
@@ -54,7 +60,7 @@ pub fn score<W: Weights>(
     Ok(())
 }
 
-fn check(config: &ModelConfig, state: &State, tokens: &[u32]) -> Result<()> {
+fn check<A: Arithmetic>(config: &ModelConfig, state: &State<A>, tokens: &[u32]) -> Result<()> {
     if tokens.is_empty() || tokens.len() > CHUNK {
         bail!(Input, "{} tokens at once: 1 to {CHUNK} can be read", tokens.len());
     }
@@ -75,7 +81,7 @@ fn check(config: &ModelConfig, state: &State, tokens: &[u32]) -> Result<()> {
 
 /// Looks the tokens up: `x` becomes `(tokens, hidden_size)`.
 pub fn embed<W: Weights>(config: &ModelConfig, weights: &W, tokens: &[u32], x: &mut [f32]) {
-    for (&token, x) in tokens.iter().zip(x.chunks_exact_mut(config.hidden_size)) {
+    for (&token, x) in tokens.iter().zip(rows_mut(x, config.hidden_size)) {
         weights.embed(token, x);
     }
 }
@@ -87,8 +93,8 @@ pub fn block<W: Weights>(
     config: &ModelConfig,
     weights: &mut W,
     layer: usize,
-    cache: &mut LayerCache,
-    scratch: &mut Scratch,
+    cache: &mut <W::Arithmetic as Arithmetic>::Cache,
+    scratch: &mut Scratch<W::Arithmetic>,
     tokens: usize,
     position: usize,
 ) {
@@ -96,84 +102,68 @@ pub fn block<W: Weights>(
     let middle = config.intermediate_size;
     let head = config.head_dim;
     let matrix = |kind| MatrixId { layer, kind };
-    let Scratch { rope, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, .. } = scratch;
-    let (keys_by, kernel) = (&scratch.keys, &mut scratch.kernel);
+    let Scratch { arithmetic, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, kernel } =
+        scratch;
     // Rows of several tokens are shared out; one token's are too short for that, but for the products and the heads.
     let team = &*kernel.team;
-    let rows: &dyn Team = if tokens > 1 { team } else { &Alone };
-    let x = &mut x[..tokens * hidden];
-    let normed = &mut normed[..tokens * hidden];
-    let query = &mut query[..tokens * queries];
-    let mixed = &mut mixed[..tokens * queries];
-    let key = &mut key[..tokens * keys];
-    let value = &mut value[..tokens * keys];
-    let gated = &mut gated[..tokens * middle];
-    let up = &mut up[..tokens * middle];
-    let update = &mut update[..tokens * hidden];
+    let row_team: &dyn Team = if tokens > 1 { team } else { &Alone };
+    let x = &mut x[..times(tokens, hidden)];
+    let normed = &mut normed[..x.len()];
+    let query = &mut query[..times(tokens, queries)];
+    let mixed = &mut mixed[..query.len()];
+    let key = &mut key[..times(tokens, keys)];
+    let value = &mut value[..key.len()];
+    let gated = &mut gated[..times(tokens, middle)];
+    let up = &mut up[..gated.len()];
+    let update = &mut update[..x.len()];
 
     // Queries, keys and values of the normalised stream.
-    norm_rows(rows, x, weights.vector(VectorId::AttentionNorm(layer)), config.rms_norm_eps, hidden, normed);
+    norm_rows(row_team, arithmetic, x, weights.gain(VectorId::AttentionNorm(layer)), hidden, normed);
     for (kind, out) in [(Kind::Query, &mut *query), (Kind::Key, &mut *key), (Kind::Value, &mut *value)] {
         weights.product(matrix(kind), normed, tokens, out);
         // The matrix gave queries and keys in another basis: turn each head back before biases and positions.
         if let (Some(transform), Kind::Query | Kind::Key) = (&transforms.query_key, kind) {
-            split(rows, out, head, |_, out| transform.inverse_rows(out));
+            split(row_team, out, head, |_, out| transform.inverse_rows(out));
         }
-        if let Some(bias) = weights.vector(VectorId::Bias(matrix(kind))) {
-            for row in out.chunks_exact_mut(bias.len()) {
+        if let Some(bias) = weights.bias(matrix(kind)) {
+            for row in rows_mut(out, bias.len()) {
                 row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
             }
         }
     }
     for (id, heads) in [(VectorId::QueryNorm(layer), &mut *query), (VectorId::KeyNorm(layer), &mut *key)] {
-        if let Some(gain) = weights.vector(id) {
-            for row in heads.chunks_exact_mut(head) {
+        if let Some(gain) = weights.gain(id) {
+            for row in rows_mut(heads, head) {
                 // The mixed values are not needed yet: room for one head.
-                rms_norm(row, Some(gain), config.rms_norm_eps, &mut mixed[..head]);
+                arithmetic.norm(Norm::Head, row, Some(gain), &mut mixed[..head]);
                 row.copy_from_slice(&mixed[..head]);
             }
         }
     }
 
     // Positions turn queries and keys; keys and values join the past.
-    rope.prepare(position..position + tokens);
-    rope.rotate(query, queries);
-    rope.rotate(key, keys);
-    if let LayerCache::Planes(_) = cache {
-        // The transform multiplies both by a root of its order.
-        let shrink = 1.0 / (keys_by.order() as f32 * libm::sqrtf(head as f32));
-        split(rows, query, head, |_, query| {
-            keys_by.forward_rows(query);
-            query.iter_mut().for_each(|x| *x *= shrink);
-        });
-        split(rows, key, head, |_, key| keys_by.forward_rows(key));
-    }
-    cache.extend(position, key, value, keys, team);
-    let cache = &*cache;
+    arithmetic.prepare(position..position + tokens);
+    arithmetic.rotate(query, queries);
+    arithmetic.rotate(key, keys);
+    split(row_team, query, head, |_, query| arithmetic.turn_queries(query));
+    split(row_team, key, head, |_, key| arithmetic.turn_keys(key));
+    arithmetic.remember(cache, position, key, value, team);
+    let (arithmetic, cache) = (&*arithmetic, &*cache);
 
     // Each query head mixes the values of the past; several query heads share a key and value head.
-    let group = config.num_attention_heads / config.num_key_value_heads * head;
+    let heads = config.num_key_value_heads;
+    let group = divide(queries, heads);
     split_with(team, mixed, group, &mut kernel.workers, |start, mixed, worker| {
-        let queries = query[start..].chunks_exact(group);
-        for (number, (queries, mixed)) in (start / group..).zip(queries.zip(mixed.chunks_exact_mut(group))) {
-            let (token, index) = (number / config.num_key_value_heads, number % config.num_key_value_heads);
+        let number = divide(start, group);
+        let mut token = divide(number, heads);
+        let mut index = number - times(token, heads);
+        for (queries, mixed) in rows(&query[start..], group).zip(rows_mut(mixed, group)) {
             let end = position + token + 1;
             let start = config.sliding_window.map_or(0, |window| end.saturating_sub(window));
-            match cache {
-                LayerCache::Planes(caches) => caches[index].attend(queries, start..end, mixed, worker),
-                LayerCache::Floats { keys: past_keys, values: past_values } => {
-                    let past = start * keys + index * head..end * keys;
-                    worker.scores.resize(end - start, 0.0);
-                    on_best(Attention {
-                        queries,
-                        mixed,
-                        keys: &past_keys[past.clone()],
-                        values: &past_values[past],
-                        scores: &mut worker.scores,
-                        head,
-                        stride: keys,
-                    });
-                }
+            arithmetic.attend(cache, index, queries, start..end, mixed, worker);
+            index += 1;
+            if index == heads {
+                (token, index) = (token + 1, 0);
             }
         }
     });
@@ -181,17 +171,18 @@ pub fn block<W: Weights>(
     x.iter_mut().zip(&*update).for_each(|(x, update)| *x += update);
 
     // The gated layer.
-    norm_rows(rows, x, weights.vector(VectorId::FeedForwardNorm(layer)), config.rms_norm_eps, hidden, normed);
+    norm_rows(row_team, arithmetic, x, weights.gain(VectorId::FeedForwardNorm(layer)), hidden, normed);
     weights.product(matrix(Kind::Gate), normed, tokens, gated);
     weights.product(matrix(Kind::Up), normed, tokens, up);
     if let Some(transform) = &transforms.gate_up {
-        split(rows, up, middle, |_, up| transform.inverse_rows(up));
+        split(row_team, up, middle, |_, up| transform.inverse_rows(up));
     }
-    split(rows, gated, middle, |start, gated| {
+    split(row_team, gated, middle, |start, gated| {
         if let Some(transform) = &transforms.gate_up {
             transform.inverse_rows(gated);
         }
-        on_best(Gate { up: &up[start..][..gated.len()], gate: gated });
+        let up = &up[start..][..gated.len()];
+        arithmetic.gate(gated, up);
         if let Some(transform) = &transforms.down {
             transform.forward_rows(gated);
         }
@@ -204,37 +195,38 @@ pub fn block<W: Weights>(
 pub fn head<W: Weights>(
     config: &ModelConfig,
     weights: &mut W,
-    scratch: &mut Scratch,
+    scratch: &mut Scratch<W::Arithmetic>,
     tokens: usize,
     logits: &mut [f32],
 ) {
     let normed = normalize(config, weights, scratch, tokens);
-    weights.product(MatrixId { layer: 0, kind: Kind::Head }, normed, tokens, &mut logits[..tokens * config.vocab_size]);
+    let logits = &mut logits[..times(tokens, config.vocab_size)];
+    weights.product(MatrixId { layer: 0, kind: Kind::Head }, normed, tokens, logits);
 }
 
 /// The input of the head: the first `tokens` rows of the stream after the last norm, `(tokens, hidden_size)`.
 pub fn normalize<'a, W: Weights>(
     config: &ModelConfig,
     weights: &W,
-    scratch: &'a mut Scratch,
+    scratch: &'a mut Scratch<W::Arithmetic>,
     tokens: usize,
 ) -> &'a [f32] {
     let hidden = config.hidden_size;
-    let Scratch { transforms, x, normed, .. } = scratch;
-    let (x, normed) = (&x[..tokens * hidden], &mut normed[..tokens * hidden]);
-    let gain = weights.vector(VectorId::FinalNorm);
+    let Scratch { arithmetic, transforms, x, normed, .. } = scratch;
+    let x = &x[..times(tokens, hidden)];
+    let normed = &mut normed[..x.len()];
+    let gain = weights.gain(VectorId::FinalNorm);
     match &transforms.residual {
-        None => norm_rows(&Alone, x, gain, config.rms_norm_eps, hidden, normed),
+        None => norm_rows(&Alone, arithmetic, x, gain, hidden, normed),
         // The stream lives in another basis, the gain does not: out, gain, and back in. The two transforms multiply by
         // their order; `x` is as long in either basis, so the norm itself may come first.
         Some(transform) => {
-            norm_rows(&Alone, x, None, config.rms_norm_eps, hidden, normed);
-            let shrink = 1.0 / transform.order() as f32;
-            for row in normed.chunks_exact_mut(hidden) {
+            norm_rows(&Alone, arithmetic, x, None, hidden, normed);
+            for row in rows_mut(normed, hidden) {
                 transform.inverse(row);
-                match gain {
-                    Some(gain) => row.iter_mut().zip(gain).for_each(|(x, gain)| *x *= gain * shrink),
-                    None => row.iter_mut().for_each(|x| *x *= shrink),
+                arithmetic.shrink(row);
+                if let Some(gain) = gain {
+                    arithmetic.amplify(row, gain);
                 }
                 transform.forward(row);
             }
@@ -243,50 +235,17 @@ pub fn normalize<'a, W: Weights>(
     normed
 }
 
-/// The gates of the gated layer.
-struct Gate<'a> {
-    gate: &'a mut [f32],
-    up: &'a [f32],
-}
-
-impl Kernel for Gate<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call<S: Simd>(self, _: S) {
-        gate(self.gate, self.up);
-    }
-}
-
-/// The query heads that share a key and value head, over the past in floats.
-struct Attention<'a> {
-    queries: &'a [f32],
-    mixed: &'a mut [f32],
-    keys: &'a [f32],
-    values: &'a [f32],
-    scores: &'a mut [f32],
-    /// Elements of a head.
-    head: usize,
-    /// From one position's keys to the next.
-    stride: usize,
-}
-
-impl Kernel for Attention<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call<S: Simd>(self, _: S) {
-        let Attention { queries, mixed, keys, values, scores, head, stride } = self;
-        for (query, mixed) in queries.chunks_exact(head).zip(mixed.chunks_exact_mut(head)) {
-            attend(query, keys, values, stride, scores, mixed);
-        }
-    }
-}
-
-fn norm_rows(team: &dyn Team, x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, out: &mut [f32]) {
+fn norm_rows<A: Arithmetic>(
+    team: &dyn Team,
+    arithmetic: &A,
+    x: &[f32],
+    gain: Option<&A::Gain>,
+    length: usize,
+    out: &mut [f32],
+) {
     split(team, out, length, |start, out| {
-        for (x, out) in x[start..].chunks_exact(length).zip(out.chunks_exact_mut(length)) {
-            rms_norm(x, gain, eps, out);
+        for (x, out) in rows(&x[start..], length).zip(rows_mut(out, length)) {
+            arithmetic.norm(Norm::Stream, x, gain, out);
         }
     });
 }

@@ -13,6 +13,8 @@ extern crate std;
 #[doc(hidden)]
 pub use alloc::format;
 
+pub mod address;
+pub mod arithmetic;
 pub mod cache;
 pub mod config;
 mod error;
@@ -28,6 +30,7 @@ pub mod plane;
 pub mod sample;
 pub mod scale;
 pub mod search;
+pub mod shift;
 pub mod state;
 mod stream;
 pub mod team;

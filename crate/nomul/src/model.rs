@@ -1,16 +1,21 @@
 //! A model in sign planes: streamed in, usable from the first planes on.
 
-use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
 use serde::Serialize;
 
 pub use crate::index::Shard;
 use crate::{
     Result, bail,
     config::ModelConfig,
+    float::Float,
     index::{MatrixPlan, first_prefix, names, plans, shards, stored_bytes},
-    kernel::{self, BackEnd, ColumnScales, Columns, MAX_PLANES, Planes, Precision, Scales},
-    plane::{self, Layout},
+    kernel::{self, BackEnd, ColumnScales, Columns, MAX_PLANES, Planes, Precision, Scales, value},
+    plane::{self, Layout, VECTOR_COLUMNS},
     scale::Scale,
+    shift::{
+        ShiftAdd,
+        factor::{Factor, Factors},
+    },
     stream::{Expected, Sink, Stream, zeroed},
     team::Team,
     weights::{Kind, MatrixId, VectorId, Weights},
@@ -104,11 +109,15 @@ pub struct Model {
 
 /// The weights of a [`Model`]: all planes in one arena.
 struct PlaneWeights {
-    /// In the order of [`MatrixId::all`].
-    matrices: Vec<Matrix>,
-    lookup: BTreeMap<MatrixId, usize>,
+    /// In the order of [`MatrixId::all`]. Boxed, so that the place of one among them is a shift.
+    matrices: Vec<Box<Matrix>>,
+    /// The place of a matrix among them, by its [`slot`].
+    lookup: Vec<u32>,
     arena: Vec<u8>,
-    vectors: BTreeMap<VectorId, Vec<f32>>,
+    /// By the [`slot`] of their matrix.
+    biases: Vec<Option<Box<[f32]>>>,
+    /// By their [`VectorId`], see [`gain_slot`].
+    gains: Vec<Option<Box<Gain>>>,
     /// In the order in which `Key::Vector` counts.
     vector_ids: Vec<VectorId>,
     /// Bytes of the small tensor that is on its way.
@@ -124,6 +133,29 @@ struct PlaneWeights {
     precision: Option<Precision>,
 }
 
+/// A gain for either arithmetic.
+struct Gain {
+    factors: Factors,
+    floats: Vec<f32>,
+}
+
+/// Where a matrix is found.
+const fn slot(id: MatrixId) -> usize {
+    id.layer << 4 | id.kind as usize
+}
+
+/// Where the gain of a norm is found.
+const fn gain_slot(id: VectorId) -> usize {
+    match id {
+        VectorId::AttentionNorm(layer) => layer << 2,
+        VectorId::FeedForwardNorm(layer) => layer << 2 | 1,
+        VectorId::QueryNorm(layer) => layer << 2 | 2,
+        VectorId::KeyNorm(layer) => layer << 2 | 3,
+        // The norm before attention of the layer after the last: there is none.
+        VectorId::FinalNorm | VectorId::Bias(_) => usize::MAX,
+    }
+}
+
 impl Model {
     /// From `config.json` and `model.safetensors.index.json`. All memory for planes is taken here, after the sizes
     /// that the configuration asks for were found to fit the sizes of the shards.
@@ -135,7 +167,8 @@ impl Model {
         let mut expected = BTreeMap::new();
         let (mut arena, mut stored) = (0usize, 0usize);
         let mut matrices = Vec::new();
-        let mut lookup = BTreeMap::new();
+        let layers = config.num_hidden_layers;
+        let mut lookup = vec![u32::MAX; layers << 4];
         for (position, (id, plan)) in MatrixId::all(&config).map(|id| (id, plans[&id].clone())).enumerate() {
             let (rows, columns) = id.kind.shape(&config);
             let layout = Layout::new(rows, columns, plan.planes);
@@ -165,7 +198,7 @@ impl Model {
                 expect(names::columns(id, prefix), "U16", vec![prefix, columns], 2, key);
             }
             expect(names::rows(id), "U16", vec![rows], 2, Key::Rows { matrix: position });
-            matrices.push(Matrix {
+            matrices.push(Box::new(Matrix {
                 id,
                 rows,
                 columns,
@@ -178,8 +211,8 @@ impl Model {
                 row_scales: Scales::default(),
                 planes_in_use: 0,
                 plan,
-            });
-            lookup.insert(id, position);
+            }));
+            lookup[slot(id)] = position as u32;
             arena = end;
         }
         let folded = |id: &VectorId| matches!(id, VectorId::AttentionNorm(_) | VectorId::FeedForwardNorm(_));
@@ -194,7 +227,8 @@ impl Model {
             matrices,
             lookup,
             arena: zeroed(arena, "the planes of the model")?,
-            vectors: BTreeMap::new(),
+            biases: vec![None; layers << 4],
+            gains: (0..=layers << 2).map(|_| None).collect(),
             vector_ids,
             pending: Vec::new(),
             tied: config.tie_word_embeddings,
@@ -213,8 +247,13 @@ impl Model {
     }
 
     /// The configuration and the weights, apart, as the forward pass wants them.
-    pub fn parts(&mut self) -> (&ModelConfig, &mut (impl Weights + use<>)) {
+    pub fn parts(&mut self) -> (&ModelConfig, &mut (impl Weights<Arithmetic = ShiftAdd> + use<>)) {
         (&self.config, &mut self.weights)
+    }
+
+    /// The same with norms, positions, attention and gates in floats: what [`ShiftAdd`] is measured against.
+    pub fn float_parts(&mut self) -> (&ModelConfig, impl Weights<Arithmetic = Float>) {
+        (&self.config, WithFloats(&mut self.weights))
     }
 
     /// The files, in the order to stream.
@@ -258,7 +297,7 @@ impl Model {
     /// Uses only the planes of the first `level` plane shards; `None`: all that have arrived.
     pub fn set_planes(&mut self, level: Option<usize>) -> Result<()> {
         if let Some(level) = level {
-            let fewest = |m: &Matrix| m.planes_at(level) >= first_prefix(m.plan.planes);
+            let fewest = |m: &Box<Matrix>| m.planes_at(level) >= first_prefix(m.plan.planes);
             if level > self.weights.level || !self.weights.matrices.iter().all(fewest) {
                 bail!(
                     Input,
@@ -375,7 +414,13 @@ impl Sink<Key> for PlaneWeights {
                 if let Some(position) = floats.iter().position(|x| !x.is_finite()) {
                     bail!(Value, "element {position} is {}", floats[position]);
                 }
-                self.vectors.insert(self.vector_ids[vector], floats);
+                match self.vector_ids[vector] {
+                    VectorId::Bias(matrix) => self.biases[slot(matrix)] = Some(floats.into()),
+                    norm => {
+                        let slot = gain_slot(norm).min(self.gains.len() - 1);
+                        self.gains[slot] = Some(Box::new(Gain { factors: Factors::new(&floats), floats }));
+                    }
+                }
             }
         }
         if let Key::Plane { matrix, plane } = *key {
@@ -389,7 +434,7 @@ impl Sink<Key> for PlaneWeights {
     fn shard(&mut self, position: usize) -> Result<()> {
         if position > 0 {
             self.level = position;
-            let scaled = |m: &Matrix| !m.row_codes.is_empty() && m.column_codes.iter().all(|set| !set.is_empty());
+            let scaled = |m: &&Box<Matrix>| !m.row_codes.is_empty() && m.column_codes.iter().all(|set| !set.is_empty());
             if let Some(matrix) = self.matrices.iter().find(|matrix| !scaled(matrix)) {
                 bail!(Missing, "the base shard has no scales of {}", matrix.id.name());
             }
@@ -399,31 +444,40 @@ impl Sink<Key> for PlaneWeights {
     }
 }
 
+impl PlaneWeights {
+    fn matrix(&self, id: MatrixId) -> &Matrix {
+        let id = MatrixId { kind: names::table(id.kind, self.tied), ..id };
+        &self.matrices[self.lookup[slot(id)] as usize]
+    }
+
+    fn gain(&self, norm: VectorId) -> Option<&Gain> {
+        self.gains[gain_slot(norm).min(self.gains.len() - 1)].as_deref()
+    }
+}
+
 impl Weights for PlaneWeights {
+    type Arithmetic = ShiftAdd;
+
     fn embed(&self, token: u32, out: &mut [f32]) {
-        let matrix = &self.matrices[self.lookup[&MatrixId { layer: 0, kind: Kind::Embedding }]];
-        let planes = matrix.planes_in_use;
-        let row = token as usize;
-        out.fill(0.0);
+        let matrix = self.matrix(MatrixId { layer: 0, kind: Kind::Embedding });
         let signs = matrix.signs(&self.arena);
-        for plane in 0..planes {
-            for (column, out) in out.iter_mut().enumerate() {
-                let scale = matrix.scale(planes, plane, column).value();
-                *out += if matrix.layout.is_positive(signs, plane, row, column) { scale } else { -scale };
+        out.fill(0.0);
+        for plane in 0..matrix.planes_in_use {
+            let scales = matrix.column_scales.plane(plane);
+            let bytes = matrix.layout.row(signs, plane, token as usize);
+            for ((out, byte), scales) in out.chunks_mut(VECTOR_COLUMNS).zip(bytes).zip(scales.as_chunks::<2>().0) {
+                for (column, out) in out.iter_mut().enumerate() {
+                    let scale = value(&scales[column / 4], column % 4);
+                    *out += if byte >> column & 1 == 1 { scale } else { -scale };
+                }
             }
         }
-        let terms = Scale(matrix.row_codes[row]).terms();
-        for out in out.iter_mut().filter(|out| **out != 0.0) {
-            let term = |&(negative, p): &(bool, i32)| {
-                f32::from_bits(out.to_bits().wrapping_add((p as u32) << 23) ^ ((negative as u32) << 31))
-            };
-            *out = terms.iter().flatten().map(term).sum();
-        }
+        Factor::new(Scale(matrix.row_codes[token as usize]).value()).scale(out);
     }
 
     fn product(&mut self, id: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
         let id = MatrixId { kind: names::table(id.kind, self.tied), ..id };
-        let matrix = &self.matrices[self.lookup[&id]];
+        let matrix = &self.matrices[self.lookup[slot(id)] as usize];
         let seen = Planes {
             rows: matrix.rows,
             columns: matrix.columns,
@@ -437,7 +491,34 @@ impl Weights for PlaneWeights {
         kernel::product(self.back_end, seen, x, tokens, y, &mut self.scratch);
     }
 
-    fn vector(&self, vector: VectorId) -> Option<&[f32]> {
-        self.vectors.get(&vector).map(Vec::as_slice)
+    fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {
+        self.biases[slot(matrix)].as_deref()
+    }
+
+    fn gain(&self, norm: VectorId) -> Option<&Factors> {
+        self.gain(norm).map(|gain| &gain.factors)
+    }
+}
+
+/// See [`Model::float_parts`].
+struct WithFloats<'a>(&'a mut PlaneWeights);
+
+impl Weights for WithFloats<'_> {
+    type Arithmetic = Float;
+
+    fn embed(&self, token: u32, out: &mut [f32]) {
+        self.0.embed(token, out);
+    }
+
+    fn product(&mut self, matrix: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
+        self.0.product(matrix, x, tokens, y);
+    }
+
+    fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {
+        self.0.bias(matrix)
+    }
+
+    fn gain(&self, norm: VectorId) -> Option<&Vec<f32>> {
+        self.0.gain(norm).map(|gain| &gain.floats)
     }
 }

@@ -15,6 +15,8 @@
 
 use alloc::{vec, vec::Vec};
 
+use crate::address::{rows, times};
+
 /// Rows of a tile.
 pub const TILE_ROWS: usize = 16;
 /// Columns that one vector of a tile covers.
@@ -105,6 +107,18 @@ impl Layout {
     pub const fn place_of(self, plane: usize, row: usize, column: usize) -> (usize, usize) {
         let start = self.start(plane, row / TILE_ROWS, column / VECTOR_COLUMNS);
         (start + row_lane(row % TILE_ROWS), column % VECTOR_COLUMNS)
+    }
+
+    /// The signs of a row in a plane, eight columns a byte.
+    pub fn row(self, memory: &[u8], plane: usize, row: usize) -> impl Iterator<Item = u8> {
+        let (tile, pair_bytes, block_bytes) = (row / TILE_ROWS, self.pair_bytes(), self.block_bytes());
+        let first = times(tile / 2, pair_bytes);
+        let pair = &memory[first..first + pair_bytes];
+        let within = tile % 2 * TILE_ROWS + row_lane(row % TILE_ROWS);
+        let of_plane = plane * BLOCK_VECTORS * 2 * TILE_ROWS;
+        rows(pair, block_bytes).flat_map(move |block| {
+            block[of_plane..].chunks(2 * TILE_ROWS).take(BLOCK_VECTORS).map(move |vector| vector[within])
+        })
     }
 
     /// Reads one sign.

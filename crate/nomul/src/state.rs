@@ -3,14 +3,8 @@
 use alloc::{sync::Arc, vec, vec::Vec};
 
 use crate::{
-    Result, bail,
-    cache::{CacheKind, LayerCache, rotation},
-    config::ModelConfig,
-    float::Rope,
-    forward::CHUNK,
-    hadamard::Hadamard,
-    kernel,
-    team::Team,
+    Result, arithmetic::Arithmetic, bail, config::ModelConfig, forward::CHUNK, hadamard::Hadamard, kernel,
+    shift::ShiftAdd, team::Team,
 };
 
 /// The transforms that the forward pass applies, see [`crate::config::Rotations`].
@@ -36,8 +30,8 @@ impl Transforms {
 }
 
 /// Room for the intermediate results of one call of the forward pass with up to `tokens` tokens.
-pub struct Scratch {
-    pub(crate) rope: Rope,
+pub struct Scratch<A = ShiftAdd> {
+    pub(crate) arithmetic: A,
     pub(crate) transforms: Transforms,
     /// Residual stream: `(tokens, hidden_size)`.
     pub(crate) x: Vec<f32>,
@@ -57,17 +51,15 @@ pub struct Scratch {
     pub(crate) up: Vec<f32>,
     /// What a block adds to the residual: `(tokens, hidden_size)`.
     pub(crate) update: Vec<f32>,
-    /// The transform of keys and queries where keys are kept in planes.
-    pub(crate) keys: Hadamard,
     pub(crate) kernel: kernel::Scratch,
 }
 
-impl Scratch {
+impl<A: Arithmetic> Scratch<A> {
     /// Room for calls with up to `tokens` tokens.
-    pub fn new(config: &ModelConfig, tokens: usize) -> Scratch {
+    pub fn new(config: &ModelConfig, tokens: usize) -> Scratch<A> {
         let room = |n: usize| vec![0.0; tokens * n];
         Scratch {
-            rope: Rope::new(config),
+            arithmetic: A::new(config),
             transforms: Transforms::new(config),
             x: room(config.hidden_size),
             normed: room(config.hidden_size),
@@ -78,13 +70,10 @@ impl Scratch {
             gate: room(config.intermediate_size),
             up: room(config.intermediate_size),
             update: room(config.hidden_size),
-            keys: rotation(config.head_dim),
             kernel: kernel::Scratch::default(),
         }
     }
-}
 
-impl Scratch {
     /// The residual stream that [`crate::forward::block`] reads and adds to: `(tokens, hidden_size)`.
     pub fn stream(&mut self) -> &mut [f32] {
         &mut self.x
@@ -92,52 +81,42 @@ impl Scratch {
 }
 
 /// A conversation: what was said so far, as keys and values, and room to go on.
-pub struct State {
+pub struct State<A: Arithmetic = ShiftAdd> {
     pub(crate) position: usize,
     pub(crate) context: usize,
-    pub(crate) layers: Vec<LayerCache>,
-    pub(crate) scratch: Scratch,
+    pub(crate) layers: Vec<A::Cache>,
+    pub(crate) scratch: Scratch<A>,
     /// Scores of the next token: `vocab_size`.
     pub(crate) logits: Vec<f32>,
 }
 
-impl State {
+impl<A: Arithmetic> State<A> {
     /// An empty conversation of at most `context` tokens. Takes all its memory now: for each layer and each element of a
-    /// token's keys and values some 7 bits where the model is in planes, 32 where it is a checkpoint; little else.
-    pub fn new(config: &ModelConfig, context: usize) -> Result<State> {
-        State::with(config, context, CacheKind::of(config))
-    }
-
-    /// Like [`State::new`], with keys and values kept as one likes.
-    pub fn with(config: &ModelConfig, context: usize, kind: CacheKind) -> Result<State> {
+    /// token's keys and values some 5 bits where the model is in planes, 32 where it is a checkpoint; little else.
+    pub fn new(config: &ModelConfig, context: usize) -> Result<State<A>> {
         if context == 0 || context > config.max_position_embeddings {
             bail!(Input, "context of {context} tokens: the model takes 1 to {}", config.max_position_embeddings);
         }
-        let layers = (0..config.num_hidden_layers).map(|_| LayerCache::new(config, context, kind));
+        let scratch = Scratch::<A>::new(config, CHUNK.min(context));
+        let layers = (0..config.num_hidden_layers).map(|_| scratch.arithmetic.cache(config, context));
         let layers: Vec<_> = layers.collect::<Result<_>>()?;
-        let scratch = Scratch::new(config, CHUNK.min(context));
         let mut state = State { position: 0, context, layers, scratch, logits: vec![0.0; config.vocab_size] };
-        state.warm(config);
+        state.warm();
         Ok(state)
     }
 
     /// Has its work done by a team; the answers are the same bits. Takes the memory that each worker needs.
-    pub fn set_team(&mut self, config: &ModelConfig, team: Arc<dyn Team>) {
+    pub fn set_team(&mut self, team: Arc<dyn Team>) {
         self.scratch.kernel = kernel::Scratch::new(team);
-        self.warm(config);
+        self.warm();
     }
 
     /// Once over the whole context, so that each worker takes now what it will need.
-    fn warm(&mut self, config: &ModelConfig) {
-        let Scratch { query, mixed, kernel, .. } = &mut self.scratch;
-        let heads = config.num_attention_heads / config.num_key_value_heads;
-        let group = heads * config.head_dim;
-        for worker in &mut kernel.workers {
-            match self.layers.first() {
-                Some(LayerCache::Planes(caches)) => {
-                    caches[0].attend(&query[..group], 0..self.context, &mut mixed[..group], worker);
-                }
-                _ => worker.scores.reserve(self.context),
+    fn warm(&mut self) {
+        let Scratch { arithmetic, query, mixed, kernel, .. } = &mut self.scratch;
+        if let Some(cache) = self.layers.first() {
+            for worker in &mut kernel.workers {
+                arithmetic.warm(cache, self.context, query, mixed, worker);
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use alloc::{format, string::String};
 
-use crate::config::ModelConfig;
+use crate::{arithmetic::Arithmetic, config::ModelConfig};
 
 /// The matrices of a block and the two ends of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -159,6 +159,9 @@ impl VectorId {
 
 /// Weights, however they are kept.
 pub trait Weights {
+    /// What runs beside their products.
+    type Arithmetic: Arithmetic;
+
     /// Writes the embedding of `token` into `out` (`hidden_size`).
     fn embed(&self, token: u32, out: &mut [f32]);
 
@@ -166,6 +169,9 @@ pub trait Weights {
     /// Asking for [`Kind::Head`] of a tied model gives the embedding table as head.
     fn product(&mut self, matrix: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]);
 
-    /// A gain or a bias, `None` where the model has none.
-    fn vector(&self, vector: VectorId) -> Option<&[f32]>;
+    /// A bias, `None` where the matrix has none.
+    fn bias(&self, matrix: MatrixId) -> Option<&[f32]>;
+
+    /// The gain of a norm, `None` where the model has none.
+    fn gain(&self, norm: VectorId) -> Option<&<Self::Arithmetic as Arithmetic>::Gain>;
 }

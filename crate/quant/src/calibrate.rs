@@ -2,8 +2,9 @@
 
 use nomul::{
     Result,
-    cache::LayerCache,
+    cache::FloatCache,
     config::ModelConfig,
+    float::Float,
     forward,
     state::Scratch,
     weights::{Kind, MatrixId, VectorId, Weights},
@@ -99,11 +100,16 @@ impl Calibration {
 }
 
 /// One window through one block; the stream after it.
-fn run<W: Weights>(config: &ModelConfig, weights: &mut W, layer: usize, stream: &[f32]) -> Vec<f32> {
+fn run<W: Weights<Arithmetic = Float>>(
+    config: &ModelConfig,
+    weights: &mut W,
+    layer: usize,
+    stream: &[f32],
+) -> Vec<f32> {
     let tokens = stream.len() / config.hidden_size;
     let mut scratch = Scratch::new(config, tokens);
     scratch.stream().copy_from_slice(stream);
-    forward::block(config, weights, layer, &mut LayerCache::default(), &mut scratch, tokens, 0);
+    forward::block(config, weights, layer, &mut FloatCache::default(), &mut scratch, tokens, 0);
     scratch.stream().to_vec()
 }
 
@@ -122,6 +128,8 @@ impl<'a> Recorder<'a> {
 }
 
 impl Weights for Recorder<'_> {
+    type Arithmetic = Float;
+
     fn embed(&self, token: u32, out: &mut [f32]) {
         self.weights.embed(token, out);
     }
@@ -135,7 +143,11 @@ impl Weights for Recorder<'_> {
         self.weights.product(id, x, tokens, y);
     }
 
-    fn vector(&self, id: VectorId) -> Option<&[f32]> {
-        self.weights.vector(id)
+    fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {
+        self.weights.bias(matrix)
+    }
+
+    fn gain(&self, norm: VectorId) -> Option<&Vec<f32>> {
+        self.weights.gain(norm)
     }
 }

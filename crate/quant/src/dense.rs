@@ -6,6 +6,7 @@ use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
 use nomul::{
     Result,
     config::ModelConfig,
+    float::Float,
     weights::{Kind, MatrixId, VectorId, Weights},
 };
 
@@ -72,6 +73,8 @@ impl Dense {
 pub struct View<'a>(&'a Dense);
 
 impl Weights for View<'_> {
+    type Arithmetic = Float;
+
     fn embed(&self, token: u32, out: &mut [f32]) {
         let table = self.0.matrix(MatrixId { layer: 0, kind: Kind::Embedding });
         out.copy_from_slice(&table[token as usize * self.0.hidden..][..out.len()]);
@@ -90,7 +93,11 @@ impl Weights for View<'_> {
         );
     }
 
-    fn vector(&self, id: VectorId) -> Option<&[f32]> {
-        self.0.vectors.get(&id).map(Vec::as_slice)
+    fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {
+        self.0.vectors.get(&VectorId::Bias(matrix)).map(Vec::as_slice)
+    }
+
+    fn gain(&self, norm: VectorId) -> Option<&Vec<f32>> {
+        self.0.vectors.get(&norm)
     }
 }

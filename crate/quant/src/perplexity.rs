@@ -4,6 +4,7 @@ use nomul::{
     Result, State, bail,
     config::ModelConfig,
     forward::{CHUNK, score},
+    sample::argmax,
     weights::Weights,
 };
 
@@ -11,23 +12,83 @@ use nomul::{
 pub fn window<W: Weights>(
     config: &ModelConfig,
     weights: &mut W,
-    state: &mut State,
+    state: &mut State<W::Arithmetic>,
     tokens: &[u32],
 ) -> Result<Vec<f64>> {
+    let mut losses = Vec::with_capacity(tokens.len());
+    scores(config, weights, state, tokens, |logits, next| {
+        losses.push(loss(logits, next));
+        Ok(())
+    })?;
+    Ok(losses)
+}
+
+/// Gives `take` the logits after each token of a window but the last, and the token that follows.
+pub fn scores<W: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    state: &mut State<W::Arithmetic>,
+    tokens: &[u32],
+    mut take: impl FnMut(&[f32], usize) -> Result<()>,
+) -> Result<()> {
     state.truncate(0);
     let mut logits = vec![0.0; CHUNK * config.vocab_size];
-    let mut losses = Vec::with_capacity(tokens.len());
     for (chunk, position) in tokens.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
         score(config, weights, state, chunk, &mut logits)?;
-        let next = tokens[position + 1..].iter().chain([&0]);
+        let next = &tokens[position + 1..];
         for (logits, &next) in logits.chunks_exact(config.vocab_size).take(chunk.len()).zip(next) {
-            losses.push(loss(logits, next as usize));
+            take(logits, next as usize)?;
         }
     }
-    // The last token has nothing after it.
-    losses.pop();
     state.truncate(0);
-    Ok(losses)
+    Ok(())
+}
+
+/// How far the scores of one model are from another's, over the same windows.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Distance {
+    /// Tokens after which both have the same likeliest next token, as a share.
+    pub top_1_agreement: f64,
+    /// Mean divergence of Kullback and Leibler of the model from the reference, in nats.
+    pub divergence: f64,
+}
+
+/// The distance over one window, summed up, and the losses of the first model. `reference` may be evaluated otherwise.
+pub fn compare<W: Weights, R: Weights>(
+    config: &ModelConfig,
+    (weights, state): (&mut W, &mut State<W::Arithmetic>),
+    (reference, reference_state): (&mut R, &mut State<R::Arithmetic>),
+    tokens: &[u32],
+) -> Result<(Vec<f64>, Distance)> {
+    let mut losses = Vec::with_capacity(tokens.len());
+    let mut sum = Distance::default();
+    reference_state.truncate(0);
+    let mut expected = vec![0.0; CHUNK * config.vocab_size];
+    let mut position = 0;
+    scores(config, weights, state, tokens, |logits, next| {
+        if position % CHUNK == 0 {
+            let chunk = &tokens[position..tokens.len().min(position + CHUNK)];
+            score(config, reference, reference_state, chunk, &mut expected)?;
+        }
+        let expected = &expected[position % CHUNK * config.vocab_size..][..config.vocab_size];
+        losses.push(loss(logits, next));
+        sum.top_1_agreement += f64::from(u8::from(argmax(logits) == argmax(expected)));
+        sum.divergence += divergence(expected, logits);
+        position += 1;
+        Ok(())
+    })?;
+    reference_state.truncate(0);
+    Ok((losses, sum))
+}
+
+/// `sum of p (log p - log q)` for the probabilities of two rows of logits.
+fn divergence(p: &[f32], q: &[f32]) -> f64 {
+    let (norm_p, norm_q) = (loss(p, 0) + f64::from(p[0]), loss(q, 0) + f64::from(q[0]));
+    let terms = p.iter().zip(q).map(|(&p, &q)| {
+        let (p, q) = (f64::from(p) - norm_p, f64::from(q) - norm_q);
+        f64::from((p as f32).exp()) * (p - q)
+    });
+    terms.sum()
 }
 
 /// `log(sum(e^logits)) - logits[token]`.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nomul::{
     Model, State,
-    cache::CacheKind,
+    float::Float,
     forward::{CHUNK, decode, score},
     weights::Weights,
 };
@@ -52,9 +52,8 @@ fn golden(name: &str) -> Golden {
 }
 
 /// The difference of logits, relative to their size, over all positions.
-fn distance(golden: &Golden, config: &nomul::ModelConfig, weights: &mut impl Weights) -> f32 {
-    // Keys and values in floats: how many planes they have is no question of the weights.
-    let mut state = State::with(config, golden.tokens.len(), CacheKind::Floats).unwrap();
+fn distance(golden: &Golden, config: &nomul::ModelConfig, weights: &mut impl Weights<Arithmetic = Float>) -> f32 {
+    let mut state = State::<Float>::new(config, golden.tokens.len()).unwrap();
     let mut logits = vec![0.0; golden.tokens.len() * config.vocab_size];
     for (tokens, logits) in golden.tokens.chunks(CHUNK).zip(logits.chunks_mut(CHUNK * config.vocab_size)) {
         score(config, weights, &mut state, tokens, logits).unwrap();
@@ -74,8 +73,8 @@ fn calibration(vocabulary: usize) -> Vec<Vec<u32>> {
     (0..8).map(|window| (0..48).map(|at| token(window * 48 + at + 1) % vocabulary as u32).collect()).collect()
 }
 
-fn greedy(golden: &Golden, config: &nomul::ModelConfig, weights: &mut impl Weights) -> Vec<u32> {
-    let mut state = State::new(config, golden.prompt.len() + golden.greedy.len()).unwrap();
+fn greedy(golden: &Golden, config: &nomul::ModelConfig, weights: &mut impl Weights<Arithmetic = Float>) -> Vec<u32> {
+    let mut state = State::<Float>::new(config, golden.prompt.len() + golden.greedy.len()).unwrap();
     let mut next = 0;
     let mut out = Vec::new();
     let mut prompt = golden.prompt.iter().copied();
@@ -125,8 +124,9 @@ fn eight_planes_come_within_a_hundredth() {
         for shard in model.shards().to_vec() {
             model.push(&read(&shard.file)).unwrap();
         }
-        let (config, weights) = model.parts();
-        let distance = distance(&golden, config, weights);
+        // All beside the matrices in floats: how finely that is done is no question of the weights.
+        let (config, mut weights) = model.float_parts();
+        let distance = distance(&golden, config, &mut weights);
         println!("{name}: logits differ by {distance}");
         assert!(distance < 1e-2, "{name}: logits differ by {distance}");
     }

@@ -165,7 +165,7 @@ impl Session {
 
     /// Has its work done by a team; the answers are the same.
     pub fn set_team(&mut self, team: Arc<dyn Team>) {
-        self.state.set_team(self.model.config(), team.clone());
+        self.state.set_team(team.clone());
         self.model.set_team(team);
     }
 

@@ -1,7 +1,11 @@
 use alloc::{vec, vec::Vec};
 
 use super::*;
-use crate::float::attend;
+use crate::{
+    float::attend,
+    shift::{attention::Attention, logarithm::Logarithms},
+    team::Alone,
+};
 
 /// Numbers of about a normal distribution.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
@@ -22,27 +26,29 @@ fn relative(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn planes_attend_as_floats_do() {
+    let tables = Logarithms::new();
     for length in [16, 64, 80, 128] {
         let (context, heads) = (200, 3);
+        let attention = Attention::new(length, heads);
         let (keys, values) = (numbers(context * length, 3), numbers(context * length, 4));
-        let mut cache = HeadCache::new(length, context).unwrap();
-        for position in 0..context {
-            cache.set(position, &keys[position * length..][..length], &values[position * length..][..length]);
-        }
-        let shrink = 1.0 / libm::sqrtf(length as f32);
         let queries = numbers(heads * length, 5);
-        let scaled: Vec<f32> = queries.iter().map(|x| x * shrink).collect();
-        for positions in [0..1, 0..5, 0..63, 0..64, 0..65, 0..200, 3..7, 70..131, 64..200] {
+        let (mut turned_queries, mut turned_keys) = (queries.clone(), keys.clone());
+        attention.turn_queries(&mut turned_queries);
+        attention.turn_keys(&mut turned_keys);
+        let mut cache = PlaneCache { heads: vec![HeadCache::new(length, context).unwrap()] };
+        cache.extend(0, &turned_keys, &values, &Alone);
+        for past in [0..1, 0..5, 0..63, 0..64, 0..65, 0..200, 3..7, 70..131, 64..200] {
             let mut exact = vec![0.0; heads * length];
             for (query, exact) in queries.chunks_exact(length).zip(exact.chunks_exact_mut(length)) {
-                let part = positions.start * length..positions.end * length;
-                let mut scores = vec![0.0; positions.len()];
+                let part = past.start * length..past.end * length;
+                let mut scores = vec![0.0; past.len()];
                 attend(query, &keys[part.clone()], &values[part], length, &mut scores, exact);
             }
             let mut mixed = vec![0.0; heads * length];
-            cache.attend(&scaled, positions.clone(), &mut mixed, &mut kernel::Worker::default());
+            let worker = &mut Worker::default();
+            attention.attend(&tables, cache.head(0), &turned_queries, past.clone(), &mut mixed, worker);
             let error = relative(&mixed, &exact);
-            assert!(error < 0.06, "{length} elements, {positions:?}: {error}");
+            assert!(error < 0.06, "{length} elements, {past:?}: {error}");
         }
     }
 }
@@ -71,7 +77,7 @@ fn more_planes_are_closer() {
     let mut last = f32::INFINITY;
     for (planes, bound) in [(1, 0.61), (2, 0.36), (3, 0.2), (4, 0.11), (5, 0.062), (6, 0.034), (7, 0.02), (8, 0.011)] {
         let mut sums = vec![0.0f32; x.len()];
-        let scale = signs(&x, planes, |plane, vector, byte| {
+        let scale = signs(&x, planes, spread(planes, x.len()), |plane, vector, byte| {
             let step = crate::scale::power(-(plane as i32));
             for (bit, sum) in sums[8 * vector..][..8].iter_mut().enumerate() {
                 *sum += if byte >> bit & 1 == 1 { step } else { -step };
@@ -82,5 +88,5 @@ fn more_planes_are_closer() {
         assert!(error < bound && error < last, "{planes} planes: {error}");
         last = error;
     }
-    assert_eq!(signs(&[0.0; 64], 4, |_, _, _| {}), Scale::ZERO);
+    assert_eq!(signs(&[0.0; 64], 4, spread(4, 64), |_, _, _| {}), Scale::ZERO);
 }

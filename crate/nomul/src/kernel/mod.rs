@@ -28,7 +28,7 @@ mod simd;
 pub mod tables;
 
 pub use precision::Precision;
-pub use scales::{ColumnScales, Columns, Patterns, Scales};
+pub use scales::{ColumnScales, Columns, Patterns, Scales, value};
 pub use simd::{BACK_ENDS, BackEnd, best};
 pub(crate) use simd::{Kernel, Simd, on_best, run};
 

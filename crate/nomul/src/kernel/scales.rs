@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
-use crate::{plane::BLOCK_COLUMNS, scale::Scale};
+use crate::{address::times, plane::BLOCK_COLUMNS, scale::Scale};
 
 /// The three terms of four neighbouring scales, see [`Scale::patterns`].
 pub type Patterns = [[u16; 4]; 3];
@@ -61,6 +61,19 @@ impl ColumnScales {
     }
 }
 
+impl ColumnScales {
+    /// The scales of a plane in use, filled up to whole blocks.
+    pub fn plane(&self, plane: usize) -> &[Patterns] {
+        &self.scales.from(times(plane, self.stride))[..self.stride / 4]
+    }
+}
+
+/// One of four scales as a number.
+pub fn value(patterns: &Patterns, lane: usize) -> f32 {
+    let one = 1.0f32.to_bits();
+    patterns.iter().map(|term| f32::from_bits(one.wrapping_add(u32::from(term[lane]) << 16))).sum()
+}
+
 /// The scales of a matrix's columns and planes.
 #[derive(Clone, Copy)]
 pub enum Columns<'a> {
@@ -96,7 +109,7 @@ impl Columns<'_> {
     pub(super) fn of(&self, plane: usize, columns: Range<usize>) -> Option<&[Patterns]> {
         let groups = columns.start / 4..columns.end / 4;
         match self {
-            Columns::Each(scales) => Some(&scales.scales.from(plane * scales.stride)[groups]),
+            Columns::Each(scales) => Some(&scales.plane(plane)[groups]),
             Columns::Halved { first, .. } => first.map(|scales| &scales[groups]),
         }
     }

@@ -1,0 +1,137 @@
+//! Norms, positions, attention and gates by shifts, look-ups and additions.
+//!
+//! Numbers stay in the form of single-precision floats, because such a number is its own shift register: adding to the
+//! exponent field multiplies by a power of two, lane by lane. They are added, compared and taken apart into sign,
+//! exponent and fraction; nothing here multiplies, divides or takes a root. Two means do the rest:
+//!
+//! - [`factor`]: multiplying by a number that many share, or that is known beforehand, as a sum of signed powers of two;
+//! - [`logarithm`]: products, quotients and roots of numbers met once, as sums and shifts of logarithms from tables.
+//!
+//! Every number that is read is bounded first: magnitudes beyond 2^50 count as 2^50, those under 2^-50 as zero. So nothing
+//! overflows and nothing is ever not a number, whatever comes in.
+
+pub mod attention;
+pub mod factor;
+pub mod gate;
+pub mod logarithm;
+pub mod norm;
+pub mod rope;
+
+use core::ops::Range;
+
+use crate::{
+    Result,
+    arithmetic::{Arithmetic, Norm},
+    cache::PlaneCache,
+    config::ModelConfig,
+    hadamard::Hadamard,
+    kernel::Worker,
+    team::Team,
+};
+use attention::Attention;
+use factor::{Factor, Factors};
+use gate::Gates;
+use logarithm::Logarithms;
+use norm::RmsNorm;
+use rope::Rope;
+
+/// The magnitude above which numbers are bounded.
+pub const LARGEST: f32 = (1u64 << 50) as f32;
+/// The magnitude below which numbers are zero.
+pub const SMALLEST: f32 = 1.0 / (1u64 << 50) as f32;
+
+/// The arithmetic of models in planes.
+pub struct ShiftAdd {
+    logarithms: Logarithms,
+    gates: Gates,
+    stream: RmsNorm,
+    head: RmsNorm,
+    rope: Rope,
+    attention: Attention,
+    /// Divides by the order of the stream's transform.
+    shrink: Factor,
+}
+
+impl Arithmetic for ShiftAdd {
+    type Gain = Factors;
+    type Cache = PlaneCache;
+
+    fn new(config: &ModelConfig) -> ShiftAdd {
+        let logarithms = Logarithms::new();
+        let order = config.rotations().residual.map_or(1, |seed| Hadamard::new(config.hidden_size, seed).order());
+        ShiftAdd {
+            gates: Gates::new(),
+            stream: RmsNorm::new(config.hidden_size, config.rms_norm_eps),
+            head: RmsNorm::new(config.head_dim, config.rms_norm_eps),
+            rope: Rope::new(config),
+            attention: Attention::new(config.head_dim, config.num_attention_heads / config.num_key_value_heads),
+            shrink: Factor::new(1.0 / order as f32),
+            logarithms,
+        }
+    }
+
+    fn gain(gains: &[f32]) -> Factors {
+        Factors::new(gains)
+    }
+
+    fn cache(&self, config: &ModelConfig, context: usize) -> Result<PlaneCache> {
+        PlaneCache::new(config, context)
+    }
+
+    fn norm(&self, norm: Norm, x: &[f32], gain: Option<&Factors>, out: &mut [f32]) {
+        let norm = if norm == Norm::Stream { &self.stream } else { &self.head };
+        norm.apply(&self.logarithms, x, out);
+        if let Some(gain) = gain {
+            gain.scale(out);
+        }
+    }
+
+    fn amplify(&self, x: &mut [f32], gain: &Factors) {
+        gain.scale(x);
+    }
+
+    fn shrink(&self, x: &mut [f32]) {
+        self.shrink.scale(x);
+    }
+
+    fn prepare(&mut self, positions: Range<usize>) {
+        self.rope.prepare(positions);
+    }
+
+    fn rotate(&self, x: &mut [f32], length: usize) {
+        self.rope.rotate(x, length);
+    }
+
+    fn turn_queries(&self, queries: &mut [f32]) {
+        self.attention.turn_queries(queries);
+    }
+
+    fn turn_keys(&self, keys: &mut [f32]) {
+        self.attention.turn_keys(keys);
+    }
+
+    fn remember(&self, cache: &mut PlaneCache, position: usize, key: &[f32], value: &[f32], team: &dyn Team) {
+        cache.extend(position, key, value, team);
+    }
+
+    fn attend(
+        &self,
+        cache: &PlaneCache,
+        index: usize,
+        queries: &[f32],
+        past: Range<usize>,
+        mixed: &mut [f32],
+        worker: &mut Worker,
+    ) {
+        self.attention.attend(&self.logarithms, cache.head(index), queries, past, mixed, worker);
+    }
+
+    fn warm(&self, cache: &PlaneCache, context: usize, query: &[f32], mixed: &mut [f32], worker: &mut Worker) {
+        let group = self.attention.group();
+        self.attend(cache, 0, &query[..group], 0..context, &mut mixed[..group], worker);
+    }
+
+    fn gate(&self, gate: &mut [f32], up: &[f32]) {
+        self.gates.apply(&self.logarithms, gate, up);
+    }
+}
