@@ -109,8 +109,8 @@ pub struct Model {
 
 /// The weights of a [`Model`]: all planes in one arena.
 struct PlaneWeights {
-    /// In the order of [`MatrixId::all`]. Boxed, so that the place of one among them is a shift.
-    matrices: Vec<Box<Matrix>>,
+    /// In the order of [`MatrixId::all`].
+    matrices: Vec<Matrix>,
     /// The place of a matrix among them, by its [`slot`].
     lookup: Vec<u32>,
     arena: Vec<u8>,
@@ -198,7 +198,7 @@ impl Model {
                 expect(names::columns(id, prefix), "U16", vec![prefix, columns], 2, key);
             }
             expect(names::rows(id), "U16", vec![rows], 2, Key::Rows { matrix: position });
-            matrices.push(Box::new(Matrix {
+            matrices.push(Matrix {
                 id,
                 rows,
                 columns,
@@ -211,7 +211,7 @@ impl Model {
                 row_scales: Scales::default(),
                 planes_in_use: 0,
                 plan,
-            }));
+            });
             lookup[slot(id)] = position as u32;
             arena = end;
         }
@@ -297,7 +297,7 @@ impl Model {
     /// Uses only the planes of the first `level` plane shards; `None`: all that have arrived.
     pub fn set_planes(&mut self, level: Option<usize>) -> Result<()> {
         if let Some(level) = level {
-            let fewest = |m: &Box<Matrix>| m.planes_at(level) >= first_prefix(m.plan.planes);
+            let fewest = |m: &Matrix| m.planes_at(level) >= first_prefix(m.plan.planes);
             if level > self.weights.level || !self.weights.matrices.iter().all(fewest) {
                 bail!(
                     Input,
@@ -434,7 +434,7 @@ impl Sink<Key> for PlaneWeights {
     fn shard(&mut self, position: usize) -> Result<()> {
         if position > 0 {
             self.level = position;
-            let scaled = |m: &&Box<Matrix>| !m.row_codes.is_empty() && m.column_codes.iter().all(|set| !set.is_empty());
+            let scaled = |m: &Matrix| !m.row_codes.is_empty() && m.column_codes.iter().all(|set| !set.is_empty());
             if let Some(matrix) = self.matrices.iter().find(|matrix| !scaled(matrix)) {
                 bail!(Missing, "the base shard has no scales of {}", matrix.id.name());
             }
