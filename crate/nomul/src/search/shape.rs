@@ -148,7 +148,7 @@ impl Shape {
 
     /// The bytes of memory that an index of `vectors` vectors takes, to be known before it is built.
     pub fn memory(&self, vectors: usize) -> Result<u64> {
-        if vectors > MAX_VECTORS {
+        if vectors as u64 > MAX_VECTORS as u64 {
             bail!(Capacity, "{vectors} vectors: an index holds {MAX_VECTORS} at most");
         }
         let rows = vectors as u64;
