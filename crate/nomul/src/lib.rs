@@ -27,6 +27,7 @@ pub mod json;
 pub mod kernel;
 pub mod model;
 pub mod plane;
+pub mod random;
 pub mod sample;
 pub mod scale;
 pub mod search;

@@ -14,11 +14,14 @@ fn textbook(options: &SampleOptions, prompt: &[u32], answer: &[u32], logits: &[f
     let mut all: Vec<(f32, u32)> = (0u32..).zip(logits).map(|(token, &x)| (clean(x), token)).collect();
     for (x, token) in &mut all {
         if prompt.contains(token) || answer.contains(token) {
-            *x = if *x > 0.0 { *x / options.repetition_penalty } else { *x * options.repetition_penalty };
+            let penalty = options.repetition_penalty;
+            if penalty != 1.0 {
+                *x = Factor::new(if *x > 0.0 { 1.0 / penalty } else { penalty }).times(*x);
+            }
         }
         let count = answer.iter().filter(|&other| other == token).count();
         if count > 0 {
-            *x -= options.presence_penalty + options.frequency_penalty * count as f32;
+            *x -= options.presence_penalty + Factor::new(options.frequency_penalty).times(count as f32);
         }
         for (_, bias) in options.logit_bias.iter().filter(|(other, _)| other == token) {
             *x += bias;
@@ -32,22 +35,20 @@ fn textbook(options: &SampleOptions, prompt: &[u32], answer: &[u32], logits: &[f
         return best;
     }
     let narrows = options.top_k > 0 && options.top_k < all.len() || options.top_p < 1.0;
-    let mut kept: Vec<(f64, u32)> = if narrows { sorted } else { all }
+    let (tables, sharpness) = (Logarithms::new(), Factor::new(core::f32::consts::LOG2_E / options.temperature));
+    let mut kept: Vec<(u64, u32)> = if narrows { sorted } else { all }
         .into_iter()
-        .map(|(x, token)| (f64::from(libm::expf((x - most) / options.temperature)), token))
+        .map(|(x, token)| (u64::from(weight(&tables, sharpness.times(x - most))), token))
         .collect();
+    let sum = |kept: &[(u64, u32)]| kept.iter().map(|(weight, _)| weight).sum::<u64>();
     if options.top_k > 0 {
         kept.truncate(options.top_k);
     }
     if options.top_p < 1.0 {
-        // In the order in which the sampler adds: by ids, unless top_k has sorted.
-        let mut order = kept.clone();
-        if options.top_k == 0 || options.top_k >= logits.len() {
-            order.sort_by_key(|&(_, token)| token);
-        }
-        let goal = f64::from(options.top_p) * order.iter().map(|(weight, _)| weight).sum::<f64>();
-        let mut total = 0.0;
-        let before = |(weight, _): &&(f64, u32)| {
+        let share = (f64::from(options.top_p) * 2f64.powi(32)) as u32;
+        let goal: u64 = (0..32).filter(|bit| share >> bit & 1 == 1).map(|bit| sum(&kept) >> (32 - bit)).sum();
+        let mut total = 0;
+        let before = |(weight, _): &&(u64, u32)| {
             let goes_on = total < goal;
             total += weight;
             goes_on
@@ -55,16 +56,14 @@ fn textbook(options: &SampleOptions, prompt: &[u32], answer: &[u32], logits: &[f
         let enough = kept.iter().take_while(before).count();
         kept.truncate(enough.max(1));
     }
-    kept.retain(|(weight, _)| *weight >= f64::from(options.min_p));
-    let at = random.fraction() * kept.iter().map(|(weight, _)| weight).sum::<f64>();
-    let mut total = 0.0;
-    for (weight, token) in &kept {
+    kept.retain(|(weight, _)| *weight as f64 / 2f64.powi(30) >= f64::from(options.min_p));
+    let at = random.below(sum(&kept));
+    let mut total = 0;
+    let drawn = kept.iter().find(|(weight, _)| {
         total += weight;
-        if at < total {
-            return *token;
-        }
-    }
-    kept.iter().rfind(|(weight, _)| *weight > 0.0).map_or(0, |&(_, token)| token)
+        at < total
+    });
+    drawn.unwrap().1
 }
 
 fn any_logit() -> impl Strategy<Value = f32> {
@@ -135,7 +134,7 @@ proptest! {
     ) {
         let mut sampler = Sampler::new(options.clone(), logits.len()).unwrap();
         sampler.prompt(&prompt);
-        let mut random = Random(options.seed);
+        let mut random = Random::from_seed(options.seed);
         let mut answer = Vec::new();
         for _ in 0..5 {
             let token = sampler.sample(&mut logits.clone());
@@ -184,7 +183,7 @@ fn negative_zero_is_zero() {
     };
     let logits = [3.0, -6.692232, -0.0, -1.6201603, 0.0];
     let mut sampler = Sampler::new(options.clone(), logits.len()).unwrap();
-    let mut random = Random(options.seed);
+    let mut random = Random::from_seed(options.seed);
     let mut answer = Vec::new();
     for _ in 0..5 {
         let token = sampler.sample(&mut logits.clone());
@@ -211,11 +210,15 @@ fn draws_follow_the_probabilities() {
 }
 
 #[test]
-fn the_random_numbers_are_the_published_ones() {
-    // The first outputs for the seed 1234567 of the authors' reference program.
-    let mut random = Random(1_234_567);
-    let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
-    assert_eq!([random.next(), random.next(), random.next()], expected);
+fn weights_are_powers_of_two_within_their_bound() {
+    let tables = Logarithms::new();
+    for i in 0..200_000 {
+        let x = -1e-4 * i as f32;
+        let exact = libm::exp2(f64::from(x)) * f64::from(ONE);
+        let error = f64::from(weight(&tables, x)) - exact;
+        assert!(error.abs() <= exact * 2f64.powi(-11) + 1.0, "{x}: {error} of {exact}");
+    }
+    assert_eq!([0.0, -0.0, -31.0, -63.0, f32::NEG_INFINITY].map(|x| weight(&tables, x)), [ONE, ONE, 0, 0, 0]);
 }
 
 #[test]

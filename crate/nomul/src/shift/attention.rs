@@ -13,7 +13,7 @@ use core::ops::Range;
 
 use super::{
     factor::Factor,
-    logarithm::{Logarithms, POINT},
+    logarithm::{Logarithms, fixed},
 };
 use crate::{
     address::{divide, rows, rows_mut, times},
@@ -86,13 +86,9 @@ impl Attention {
 
 /// Scores become weights: `2^(score - largest)`.
 fn weigh(tables: &Logarithms, scores: &mut [f32]) {
-    // Added to a number between -63 and 0, the last bit of the sum is 2^-16, which is a logarithm's unit.
-    const ANCHOR: f32 = 192.0;
-    const _: () = assert!(POINT == 16);
     let largest = scores.iter().copied().fold(f32::MIN, f32::max);
     for score in scores {
-        let anchored = (*score - largest).max(-63.0) + ANCHOR;
-        *score = tables.exp2(anchored.to_bits() as i32 - ANCHOR.to_bits() as i32);
+        *score = tables.exp2(fixed(*score - largest));
     }
 }
 

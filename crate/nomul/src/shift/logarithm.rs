@@ -20,6 +20,7 @@ pub const POINT: u32 = 16;
 pub const ONE: i32 = 1 << POINT;
 
 /// The tables.
+#[derive(Clone, Debug)]
 pub struct Logarithms {
     /// `log2(1 + (i + 1/2) / 1024)`.
     fractions: Box<[i32; ENTRIES]>,
@@ -77,6 +78,14 @@ impl Logarithms {
         let exponent = ((magnitude >> 23) as i32 - 127) << 24;
         if magnitude < super::SMALLEST.to_bits() { 0.0 } else { f32::from_bits(square.wrapping_add(exponent as u32)) }
     }
+}
+
+/// A number between -63 and 0 in units of 2^-16; one below counts as -63.
+#[inline(always)]
+pub fn fixed(x: f32) -> i32 {
+    // Added to such a number, the last bit of the sum is 2^-16.
+    const ANCHOR: f32 = 192.0;
+    (x.max(-63.0) + ANCHOR).to_bits() as i32 - ANCHOR.to_bits() as i32
 }
 
 #[cfg(test)]
