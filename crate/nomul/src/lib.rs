@@ -2,8 +2,9 @@
 //! shifts, table look-ups and additions.
 //!
 //! This crate is the core: `no_std` with `alloc`, no I/O, no clock, no globals. Read it in this order: [`config`] (the
-//! shape of a model), [`scale`] and [`plane`] (how weights are written down), [`kernel`] (the product), [`weights`] and
-//! [`forward`] (the model, told straight through), [`model`] (streamed in and run).
+//! shape of a model), [`scale`] and [`plane`] (how weights are written down), [`kernel`] (the product), [`shift`] (what
+//! runs beside the products), [`weights`] and [`forward`] (the model, told straight through), [`model`] (streamed in and
+//! run). Beside the language models stand [`graph`], [`json`] on [`vsa`], and [`search`]; language models know none of them.
 #![no_std]
 
 extern crate alloc;

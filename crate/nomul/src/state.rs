@@ -92,7 +92,7 @@ pub struct State<A: Arithmetic = ShiftAdd> {
 
 impl<A: Arithmetic> State<A> {
     /// An empty conversation of at most `context` tokens. Takes all its memory now: for each layer and each element of a
-    /// token's keys and values some 5 bits where the model is in planes, 32 where it is a checkpoint; little else.
+    /// token's keys and values some 8 bits where the model is in planes, 32 where it is a checkpoint; little else.
     pub fn new(config: &ModelConfig, context: usize) -> Result<State<A>> {
         if context == 0 || context > config.max_position_embeddings {
             bail!(Input, "context of {context} tokens: the model takes 1 to {}", config.max_position_embeddings);

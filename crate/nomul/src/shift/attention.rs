@@ -14,6 +14,7 @@ use core::ops::Range;
 use super::{
     factor::Factor,
     logarithm::{Logarithms, fixed},
+    sum,
 };
 use crate::{
     address::{divide, rows, rows_mut, times},
@@ -78,7 +79,7 @@ impl Attention {
         }
         head.mix(&scores, &past, mixed, worker);
         for (weights, mixed) in rows(&scores, count).zip(rows_mut(mixed, head.length())) {
-            Factor::new(tables.exp2(-tables.log2(sum(&weights[before..])))).scale(mixed);
+            Factor::new(tables.exp2(-tables.log2(sum(&weights[before..], |weight| weight)))).scale(mixed);
         }
         worker.scores = scores;
     }
@@ -90,21 +91,6 @@ fn weigh(tables: &Logarithms, scores: &mut [f32]) {
     for score in scores {
         *score = tables.exp2(fixed(*score - largest));
     }
-}
-
-/// In four lanes, added pairwise at the end.
-fn sum(weights: &[f32]) -> f32 {
-    let (fours, rest) = weights.as_chunks::<4>();
-    let mut sums = [0.0f32; 4];
-    for four in fours {
-        for (sum, weight) in sums.iter_mut().zip(four) {
-            *sum += weight;
-        }
-    }
-    for (sum, weight) in sums.iter_mut().zip(rest) {
-        *sum += weight;
-    }
-    (sums[0] + sums[2]) + (sums[1] + sums[3])
 }
 
 #[cfg(test)]
@@ -126,7 +112,7 @@ mod tests {
                 let mut weights = scores;
                 weigh(&tables, &mut weights);
                 let mut reciprocal = [1.0];
-                Factor::new(tables.exp2(-tables.log2(sum(&weights)))).scale(&mut reciprocal);
+                Factor::new(tables.exp2(-tables.log2(sum(&weights, |weight| weight)))).scale(&mut reciprocal);
                 for (weight, exact) in weights.iter().zip(&exact) {
                     let weight = weight * reciprocal[0];
                     assert!((weight - exact).abs() <= 0.003 * exact.abs() + 1e-17, "{weight}, not {exact}");

@@ -135,3 +135,18 @@ impl Arithmetic for ShiftAdd {
         self.gates.apply(&self.logarithms, gate, up);
     }
 }
+
+/// The sum of a term of each number, in four lanes that are added pairwise at the end: no addition waits for the one before.
+fn sum(x: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let (fours, rest) = x.as_chunks::<4>();
+    let mut sums = [0.0f32; 4];
+    for four in fours {
+        for (sum, x) in sums.iter_mut().zip(four) {
+            *sum += term(*x);
+        }
+    }
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *sum += term(*x);
+    }
+    (sums[0] + sums[2]) + (sums[1] + sums[3])
+}

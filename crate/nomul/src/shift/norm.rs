@@ -11,6 +11,7 @@
 use super::{
     factor::Factor,
     logarithm::{Logarithms, ONE},
+    sum,
 };
 
 /// A norm over vectors of one length.
@@ -32,26 +33,11 @@ impl RmsNorm {
 
     /// `out = x / sqrt(mean(x²) + eps)`. A vector of zeros stays one, whatever `eps` is.
     pub fn apply(&self, tables: &Logarithms, x: &[f32], out: &mut [f32]) {
-        let sum: f32 = sum_of_squares(tables, x) + self.floor;
+        let sum = sum(x, |x| tables.square(x)) + self.floor;
         let factor = Factor::new(tables.exp2((self.length - tables.log2(sum)) >> 1));
         out.copy_from_slice(x);
         factor.scale(out);
     }
-}
-
-/// In four lanes, added pairwise at the end: no addition waits for the one before.
-fn sum_of_squares(tables: &Logarithms, x: &[f32]) -> f32 {
-    let (fours, rest) = x.as_chunks::<4>();
-    let mut sums = [0.0f32; 4];
-    for four in fours {
-        for (sum, x) in sums.iter_mut().zip(four) {
-            *sum += tables.square(*x);
-        }
-    }
-    for (sum, x) in sums.iter_mut().zip(rest) {
-        *sum += tables.square(*x);
-    }
-    (sums[0] + sums[2]) + (sums[1] + sums[3])
 }
 
 #[cfg(test)]
