@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 
-use crate::{Result, config::ModelConfig, kernel::Worker, team::Team};
+use crate::{Result, config::ModelConfig, kernel::Worker, team::Crew};
 
 /// The length that a norm runs over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub trait Arithmetic: Sized + Sync {
     fn turn_keys(&self, _: &mut [f32]) {}
 
     /// Adds rows of keys (turned) and values of the positions from `position` on to the past. What was there is forgotten.
-    fn remember(&self, cache: &mut Self::Cache, position: usize, key: &[f32], value: &[f32], team: &dyn Team);
+    fn remember(&self, cache: &mut Self::Cache, position: usize, key: &[f32], value: &[f32], crew: Crew<'_>);
 
     /// The query heads (turned) that share the key and value head `index` over the positions `past`: `mixed` becomes
     /// `(head, head_dim)` like `queries`.
@@ -70,8 +70,8 @@ pub trait Arithmetic: Sized + Sync {
         worker: &mut Worker,
     );
 
-    /// Has a worker take the memory that attention over `context` positions will need. `query` and `mixed` are scratch.
-    fn warm(&self, cache: &Self::Cache, context: usize, query: &[f32], mixed: &mut [f32], worker: &mut Worker);
+    /// Has a worker take the memory that attention over `context` positions will need.
+    fn reserve(&self, cache: &Self::Cache, context: usize, worker: &mut Worker);
 
     /// `gate = silu(gate) * up`, where `silu(x) = x / (1 + e^-x)`. (Shazeer, arXiv 2002.05202.)
     fn gate(&self, gate: &mut [f32], up: &[f32]);

@@ -18,12 +18,12 @@ use crate::{
     address::{rows, times},
     config::ModelConfig,
     hadamard::Hadamard,
-    kernel::{self, Columns, Planes, Precision, Scales, Worker},
+    kernel::{self, Columns, Need, Planes, Precision, Scales, Worker},
     plane::{BLOCK_COLUMNS, Layout, TILE_ROWS, VECTOR_COLUMNS},
     scale::Scale,
     shift::factor::Factor,
     stream::{no_memory, zeroed},
-    team::{Team, split},
+    team::{Crew, split},
 };
 
 /// Planes of keys. A score is an exponent: its error counts more than that of what is mixed.
@@ -86,9 +86,9 @@ impl PlaneCache {
     }
 
     /// Sets rows of keys (rotated) and values, from `position` on.
-    pub(crate) fn extend(&mut self, position: usize, key: &[f32], value: &[f32], team: &dyn Team) {
+    pub(crate) fn extend(&mut self, position: usize, key: &[f32], value: &[f32], crew: Crew<'_>) {
         let heads = self.heads.len();
-        split(team, &mut self.heads, 1, |first, part| {
+        split(crew, &mut self.heads, 1, |first, part| {
             let length = part[0].length;
             let start = times(first, length);
             let all = rows(key, times(heads, length)).zip(rows(value, times(heads, length)));
@@ -134,19 +134,31 @@ impl HeadCache {
         })
     }
 
+    /// Has a worker take what scores and mixing over `context` positions need, for `heads` query heads.
+    pub(crate) fn reserve(&self, heads: usize, context: usize, worker: &mut Worker) {
+        let context = context.next_multiple_of(BLOCK_COLUMNS);
+        let room = worker.scores.len().max(heads * context);
+        worker.scores.resize(room, 0.0);
+        let scores = Need { rows: context, columns: self.length, planes: KEY_PLANES, scaled: 1, tokens: heads };
+        let mixed = Need { rows: self.length, columns: context, planes: VALUE_PLANES, scaled: 1, tokens: heads };
+        worker.reserve(kernel::best(), scores);
+        worker.reserve(kernel::best(), mixed);
+    }
+
     /// Sets the key (rotated) and the value of a position.
     fn set(&mut self, position: usize, key: &[f32], value: &[f32]) {
         // A row of the keys: whole bytes. A column of the values: a bit of each row.
         let scale = signs(key, KEY_PLANES, self.key_spread, |plane, vector, byte| {
-            let (place, _) = self.key_layout.place_of(plane, position, vector * VECTOR_COLUMNS);
-            self.keys[place] = byte;
+            self.keys[self.key_layout.place_of(plane, position, vector * VECTOR_COLUMNS).0] = byte;
         });
         self.key_scales.set(position, scale);
         let scale = signs(value, VALUE_PLANES, self.value_spread, |plane, vector, byte| {
-            for element in 0..VECTOR_COLUMNS.min(self.length - vector * VECTOR_COLUMNS) {
-                let row = vector * VECTOR_COLUMNS + element;
-                let (place, bit) = self.value_layout.place_of(plane, row, position);
-                self.values[place] = self.values[place] & !(1 << bit) | (byte >> element & 1) << bit;
+            let elements = VECTOR_COLUMNS.min(self.length - vector * VECTOR_COLUMNS);
+            let (first, bit) = self.value_layout.place_of(plane, vector * VECTOR_COLUMNS, position);
+            // Eight rows of a tile lie two bytes apart.
+            for element in 0..elements {
+                let byte_of_row = &mut self.values[first + 2 * element];
+                *byte_of_row = *byte_of_row & !(1 << bit) | (byte >> element & 1) << bit;
             }
         });
         self.value_scales.set(position, scale);

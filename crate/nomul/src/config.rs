@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use serde_json::Value;
 
-use crate::{Result, bail};
+use crate::{Result, address::times, bail};
 
 /// The families of models that the forward pass can tell. All are decoders with rotary embeddings, RMSNorm, gated
 /// SiLU and grouped-query attention; they differ in biases, in norms on queries and keys, and in window.
@@ -159,12 +159,12 @@ impl ModelConfig {
 
     /// Length of all query heads together.
     pub fn query_size(&self) -> usize {
-        self.num_attention_heads * self.head_dim
+        times(self.num_attention_heads, self.head_dim)
     }
 
     /// Length of all key (or value) heads together.
     pub fn key_value_size(&self) -> usize {
-        self.num_key_value_heads * self.head_dim
+        times(self.num_key_value_heads, self.head_dim)
     }
 
     /// The transforms, none for a checkpoint.

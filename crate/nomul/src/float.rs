@@ -13,7 +13,7 @@ use crate::{
     config::{ModelConfig, RopeScaling},
     hadamard::Hadamard,
     kernel::{Kernel, Simd, Worker, on_best},
-    team::Team,
+    team::Crew,
 };
 
 /// Sums are kept in this many lanes, added pairwise at the end: wide enough for any vector register, and the same order
@@ -268,7 +268,7 @@ impl Arithmetic for Float {
         self.rope.rotate(x, length);
     }
 
-    fn remember(&self, cache: &mut FloatCache, position: usize, key: &[f32], value: &[f32], _: &dyn Team) {
+    fn remember(&self, cache: &mut FloatCache, position: usize, key: &[f32], value: &[f32], _: Crew<'_>) {
         cache.extend(position, key, value, self.keys);
     }
 
@@ -294,7 +294,7 @@ impl Arithmetic for Float {
         });
     }
 
-    fn warm(&self, _: &FloatCache, context: usize, _: &[f32], _: &mut [f32], worker: &mut Worker) {
+    fn reserve(&self, _: &FloatCache, context: usize, worker: &mut Worker) {
         worker.scores.reserve(context);
     }
 

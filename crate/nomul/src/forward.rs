@@ -10,7 +10,7 @@ use crate::{
     bail,
     config::ModelConfig,
     state::{Scratch, State},
-    team::{Alone, Team, split, split_with},
+    team::{Crew, split, split_with},
     weights::{Kind, MatrixId, VectorId, Weights},
 };
 
@@ -25,13 +25,29 @@ pub fn prefill<W: Weights>(
     tokens: &[u32],
 ) -> Result<()> {
     check(config, state, tokens)?;
+    prefill_checked(config, weights, state, tokens);
+    Ok(())
+}
+
+/// [`prefill`] of tokens of which it is known that they can be read: an error would have to be told, and numbers are not
+/// written down without dividing.
+///
+/// # Panics
+/// Where [`prefill`] has an error.
+pub fn prefill_checked<W: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    state: &mut State<W::Arithmetic>,
+    tokens: &[u32],
+) {
+    assert!(!tokens.is_empty() && tokens.len() <= CHUNK, "tokens at once");
+    assert!(tokens.len() <= state.context - state.position, "context");
     let State { position, layers, scratch, .. } = state;
     embed(config, weights, tokens, &mut scratch.x);
     for (layer, cache) in layers.iter_mut().enumerate() {
         block(config, weights, layer, cache, scratch, tokens.len(), *position);
     }
     *position += tokens.len();
-    Ok(())
 }
 
 /// Reads one token and gives the scores of what may follow it: `vocab_size` logits.
@@ -41,10 +57,24 @@ pub fn decode<'a, W: Weights>(
     state: &'a mut State<W::Arithmetic>,
     token: u32,
 ) -> Result<&'a mut [f32]> {
-    prefill(config, weights, state, &[token])?;
+    check(config, state, &[token])?;
+    Ok(decode_checked(config, weights, state, token))
+}
+
+/// [`decode`] of a token of which it is known that it can be read, see [`prefill_checked`].
+///
+/// # Panics
+/// Where [`decode`] has an error.
+pub fn decode_checked<'a, W: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    state: &'a mut State<W::Arithmetic>,
+    token: u32,
+) -> &'a mut [f32] {
+    prefill_checked(config, weights, state, &[token]);
     let State { scratch, logits, .. } = state;
     head(config, weights, scratch, 1, logits);
-    Ok(logits)
+    logits
 }
 
 /// Reads up to [`CHUNK`] tokens and gives the scores after each of them: `logits` becomes `(tokens, vocab_size)`.
@@ -56,6 +86,7 @@ pub fn score<W: Weights>(
     logits: &mut [f32],
 ) -> Result<()> {
     prefill(config, weights, state, tokens)?;
+    weights.reserve(MatrixId { layer: 0, kind: Kind::Head }, tokens.len());
     head(config, weights, &mut state.scratch, tokens.len(), logits);
     Ok(())
 }
@@ -105,8 +136,8 @@ pub fn block<W: Weights>(
     let Scratch { arithmetic, transforms, x, normed, query, mixed, key, value, gate: gated, up, update, kernel } =
         scratch;
     // Rows of several tokens are shared out; one token's are too short for that, but for the products and the heads.
-    let team = &*kernel.team;
-    let row_team: &dyn Team = if tokens > 1 { team } else { &Alone };
+    let (crew, workers) = kernel.crew();
+    let row_crew = if tokens > 1 { crew } else { Crew::alone() };
     let x = &mut x[..times(tokens, hidden)];
     let normed = &mut normed[..x.len()];
     let query = &mut query[..times(tokens, queries)];
@@ -118,12 +149,12 @@ pub fn block<W: Weights>(
     let update = &mut update[..x.len()];
 
     // Queries, keys and values of the normalised stream.
-    norm_rows(row_team, arithmetic, x, weights.gain(VectorId::AttentionNorm(layer)), hidden, normed);
+    norm_rows(row_crew, arithmetic, x, weights.gain(VectorId::AttentionNorm(layer)), hidden, normed);
     for (kind, out) in [(Kind::Query, &mut *query), (Kind::Key, &mut *key), (Kind::Value, &mut *value)] {
         weights.product(matrix(kind), normed, tokens, out);
         // The matrix gave queries and keys in another basis: turn each head back before biases and positions.
         if let (Some(transform), Kind::Query | Kind::Key) = (&transforms.query_key, kind) {
-            split(row_team, out, head, |_, out| transform.inverse_rows(out));
+            split(row_crew, out, head, |_, out| transform.inverse_rows(out));
         }
         if let Some(bias) = weights.bias(matrix(kind)) {
             for row in rows_mut(out, bias.len()) {
@@ -145,15 +176,15 @@ pub fn block<W: Weights>(
     arithmetic.prepare(position..position + tokens);
     arithmetic.rotate(query, queries);
     arithmetic.rotate(key, keys);
-    split(row_team, query, head, |_, query| arithmetic.turn_queries(query));
-    split(row_team, key, head, |_, key| arithmetic.turn_keys(key));
-    arithmetic.remember(cache, position, key, value, team);
+    split(row_crew, query, head, |_, query| arithmetic.turn_queries(query));
+    split(row_crew, key, head, |_, key| arithmetic.turn_keys(key));
+    arithmetic.remember(cache, position, key, value, crew);
     let (arithmetic, cache) = (&*arithmetic, &*cache);
 
     // Each query head mixes the values of the past; several query heads share a key and value head.
     let heads = config.num_key_value_heads;
     let group = divide(queries, heads);
-    split_with(team, mixed, group, &mut kernel.workers, |start, mixed, worker| {
+    split_with(crew, mixed, group, workers, |start, mixed, worker| {
         let number = divide(start, group);
         let mut token = divide(number, heads);
         let mut index = number - times(token, heads);
@@ -171,13 +202,13 @@ pub fn block<W: Weights>(
     x.iter_mut().zip(&*update).for_each(|(x, update)| *x += update);
 
     // The gated layer.
-    norm_rows(row_team, arithmetic, x, weights.gain(VectorId::FeedForwardNorm(layer)), hidden, normed);
+    norm_rows(row_crew, arithmetic, x, weights.gain(VectorId::FeedForwardNorm(layer)), hidden, normed);
     weights.product(matrix(Kind::Gate), normed, tokens, gated);
     weights.product(matrix(Kind::Up), normed, tokens, up);
     if let Some(transform) = &transforms.gate_up {
-        split(row_team, up, middle, |_, up| transform.inverse_rows(up));
+        split(row_crew, up, middle, |_, up| transform.inverse_rows(up));
     }
-    split(row_team, gated, middle, |start, gated| {
+    split(row_crew, gated, middle, |start, gated| {
         if let Some(transform) = &transforms.gate_up {
             transform.inverse_rows(gated);
         }
@@ -217,11 +248,11 @@ pub fn normalize<'a, W: Weights>(
     let normed = &mut normed[..x.len()];
     let gain = weights.gain(VectorId::FinalNorm);
     match &transforms.residual {
-        None => norm_rows(&Alone, arithmetic, x, gain, hidden, normed),
+        None => norm_rows(Crew::alone(), arithmetic, x, gain, hidden, normed),
         // The stream lives in another basis, the gain does not: out, gain, and back in. The two transforms multiply by
         // their order; `x` is as long in either basis, so the norm itself may come first.
         Some(transform) => {
-            norm_rows(&Alone, arithmetic, x, None, hidden, normed);
+            norm_rows(Crew::alone(), arithmetic, x, None, hidden, normed);
             for row in rows_mut(normed, hidden) {
                 transform.inverse(row);
                 arithmetic.shrink(row);
@@ -236,14 +267,14 @@ pub fn normalize<'a, W: Weights>(
 }
 
 fn norm_rows<A: Arithmetic>(
-    team: &dyn Team,
+    crew: Crew<'_>,
     arithmetic: &A,
     x: &[f32],
     gain: Option<&A::Gain>,
     length: usize,
     out: &mut [f32],
 ) {
-    split(team, out, length, |start, out| {
+    split(crew, out, length, |start, out| {
         for (x, out) in rows(&x[start..], length).zip(rows_mut(out, length)) {
             arithmetic.norm(Norm::Stream, x, gain, out);
         }

@@ -17,14 +17,19 @@
 
 use alloc::vec::Vec;
 
-use crate::kernel::{Kernel, Simd, on_best};
+use crate::{
+    address::rows_mut,
+    kernel::{Kernel, Simd, on_best},
+};
 
 /// A transform of vectors of one length.
 #[derive(Clone, Debug)]
 pub struct Hadamard {
     /// +1 or -1 for each element, from the seed.
     signs: Vec<f32>,
-    twelves: usize,
+    order: usize,
+    /// A twelfth of what each step of order twelve runs over.
+    twelfths: Vec<usize>,
     twos: usize,
 }
 
@@ -37,12 +42,19 @@ impl Hadamard {
             threes += 1;
         }
         let twelves = threes.min(twos / 2);
-        Hadamard { signs: signs(n, seed), twelves, twos: twos - 2 * twelves }
+        let twos = twos - 2 * twelves;
+        let power = |exponent: usize| 12usize.pow(exponent as u32) << twos;
+        Hadamard {
+            signs: signs(n, seed),
+            order: power(twelves),
+            twelfths: (0..twelves).rev().map(power).collect(),
+            twos,
+        }
     }
 
     /// The length of a block, which is also the factor that a round trip multiplies by.
     pub fn order(&self) -> usize {
-        12usize.pow(self.twelves as u32) << self.twos
+        self.order
     }
 
     /// `H (sign .* x)` for each vector of `rows`, in place.
@@ -78,16 +90,16 @@ impl Hadamard {
     /// The Kronecker product of `twelves` matrices of order 12 and `twos` of order 2, block by block.
     #[inline(always)]
     fn spread<S: Simd, const TRANSPOSED: bool>(&self, s: S, x: &mut [f32]) {
-        let mut length = self.order();
-        for _ in 0..self.twelves {
-            for part in x.chunks_exact_mut(length) {
-                twelfths::<S, TRANSPOSED>(s, part);
+        let mut length = self.order;
+        for &twelfth in &self.twelfths {
+            for part in rows_mut(x, length) {
+                twelfths::<S, TRANSPOSED>(s, part, twelfth);
             }
-            length /= 12;
+            length = twelfth;
         }
         // The last two steps stay within four neighbours.
         while length > if self.twos >= 2 { 4 } else { 1 } {
-            for part in x.chunks_exact_mut(length) {
+            for part in rows_mut(x, length) {
                 halves(part);
             }
             length /= 2;
@@ -110,7 +122,7 @@ impl<const INVERSE: bool> Kernel for Rows<'_, INVERSE> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let Rows { transform, rows } = self;
-        for row in rows.chunks_exact_mut(transform.signs.len()) {
+        for row in rows_mut(rows, transform.signs.len()) {
             if INVERSE {
                 transform.spread::<S, true>(s, row);
                 transform.flip(row);
@@ -176,35 +188,35 @@ const PALEY12: [[bool; 12]; 12] = {
     matrix
 };
 
-/// Twelve equal parts become their signed sums.
+/// Twelve equal parts, of `length` elements each, become their signed sums.
 #[inline(always)]
-fn twelfths<S: Simd, const TRANSPOSED: bool>(s: S, x: &mut [f32]) {
-    let part = x.len() / 12;
-    if part.is_multiple_of(4) {
-        for lane in (0..part).step_by(4) {
-            let mut parts = [s.splat32(0); 12];
-            for (p, four) in parts.iter_mut().enumerate() {
-                *four = s.load_f32(&x[p * part + lane..].as_chunks().0[0]);
+fn twelfths<S: Simd, const TRANSPOSED: bool>(s: S, mut x: &mut [f32], length: usize) {
+    let mut parts: [&mut [f32]; 12] = core::array::from_fn(|_| {
+        let (part, rest) = core::mem::take(&mut x).split_at_mut(length);
+        x = rest;
+        part
+    });
+    if length.is_multiple_of(4) {
+        for lane in (0..length).step_by(4) {
+            let mut fours = [s.splat32(0); 12];
+            for (four, part) in fours.iter_mut().zip(&parts) {
+                *four = s.load_f32(&part[lane..].as_chunks().0[0]);
             }
             // One call for each row, so that every sign is known to the compiler.
             macro_rules! rows {
                 ($($row:literal)*) => { $(
-                    let sum = signed_sum::<S, $row, TRANSPOSED>(s, &parts);
-                    s.store_f32(sum, &mut x[$row * part + lane..].as_chunks_mut().0[0]);
+                    let sum = signed_sum::<S, $row, TRANSPOSED>(s, &fours);
+                    s.store_f32(sum, &mut parts[$row][lane..].as_chunks_mut().0[0]);
                 )* };
             }
             rows!(0 1 2 3 4 5 6 7 8 9 10 11);
         }
     } else {
-        for lane in 0..part {
-            let mut parts = [0.0; 12];
-            for (p, value) in parts.iter_mut().enumerate() {
-                *value = x[p * part + lane];
-            }
-            for row in 0..12 {
-                let signed =
-                    (0..12).map(|column| if sign::<TRANSPOSED>(row, column) { parts[column] } else { -parts[column] });
-                x[row * part + lane] = signed.sum();
+        for lane in 0..length {
+            let numbers: [f32; 12] = core::array::from_fn(|p| parts[p][lane]);
+            for (row, part) in parts.iter_mut().enumerate() {
+                let sign = |column: usize| sign::<TRANSPOSED>(row, column);
+                part[lane] = (0..12).map(|c| if sign(c) { numbers[c] } else { -numbers[c] }).sum();
             }
         }
     }
@@ -285,7 +297,8 @@ mod tests {
         if row / place != column / place {
             return 0.0;
         }
-        for factor in core::iter::repeat_n(12, transform.twelves).chain(core::iter::repeat_n(2, transform.twos)) {
+        for factor in core::iter::repeat_n(12, transform.twelfths.len()).chain(core::iter::repeat_n(2, transform.twos))
+        {
             place /= factor;
             let (r, c) = (row / place % factor, column / place % factor);
             let positive = if factor == 12 { PALEY12[r][c] } else { r & c == 0 };

@@ -1,6 +1,7 @@
 //! A model in sign planes: streamed in, usable from the first planes on.
 
 use alloc::{boxed::Box, collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
+use core::ops::Range;
 use serde::Serialize;
 
 pub use crate::index::Shard;
@@ -8,6 +9,7 @@ use crate::{
     Result, bail,
     config::ModelConfig,
     float::Float,
+    forward::CHUNK,
     index::{MatrixPlan, first_prefix, names, plans, shards, stored_bytes},
     kernel::{self, BackEnd, ColumnScales, Columns, MAX_PLANES, Planes, Precision, Scales, value},
     plane::{self, Layout, VECTOR_COLUMNS},
@@ -36,8 +38,8 @@ struct Matrix {
     plan: MatrixPlan,
     rows: usize,
     columns: usize,
-    /// Where its planes begin in the arena, and how they lie there.
-    start: usize,
+    /// The place of its planes in the arena, and how they lie there.
+    place: Range<usize>,
     layout: Layout,
     /// The level (plane shard, from 1) whose arrival completed each plane; `usize::MAX` while it is missing.
     arrived: [usize; MAX_PLANES],
@@ -58,7 +60,13 @@ impl Matrix {
 
     /// Its part of the arena.
     fn signs<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
-        &arena[self.start..][..self.layout.bytes().unwrap_or(0)]
+        &arena[self.place.clone()]
+    }
+
+    /// What its product with so many tokens needs.
+    fn need(&self, tokens: usize) -> kernel::Need {
+        let planes = self.plan.planes;
+        kernel::Need { rows: self.rows, columns: self.columns, planes, scaled: planes, tokens }
     }
 
     fn scale(&self, prefix: usize, plane: usize, column: usize) -> Scale {
@@ -202,7 +210,7 @@ impl Model {
                 id,
                 rows,
                 columns,
-                start: arena,
+                place: arena..end,
                 layout,
                 arrived: [usize::MAX; MAX_PLANES],
                 column_codes: vec![Vec::new(); plan.planes - first_prefix(plan.planes) + 1],
@@ -238,7 +246,9 @@ impl Model {
             scratch: kernel::Scratch::default(),
             precision: None,
         };
-        Ok(Model { config, stream: Stream::new(shards, expected), weights })
+        let mut model = Model { config, stream: Stream::new(shards, expected), weights };
+        model.weights.reserve_all();
+        Ok(model)
     }
 
     /// The shape of the model.
@@ -328,11 +338,13 @@ impl Model {
     /// Runs on another back end; the answers are the same bits.
     pub fn set_back_end(&mut self, back_end: BackEnd) {
         self.weights.back_end = back_end;
+        self.weights.reserve_all();
     }
 
     /// Has its products done by a team; the answers are the same bits.
     pub fn set_team(&mut self, team: Arc<dyn Team>) {
         self.weights.scratch = kernel::Scratch::new(team);
+        self.weights.reserve_all();
     }
 
     /// How finely the tables of every matrix are kept; `None`: as its planes ask for.
@@ -373,6 +385,14 @@ impl PlaneWeights {
         }
     }
 
+    /// Takes the memory for products of every matrix with as many tokens as are read at once, and of the head with one.
+    fn reserve_all(&mut self) {
+        for matrix in &self.matrices {
+            let is_head = matches!(matrix.id.kind, Kind::Embedding | Kind::Head);
+            self.scratch.reserve(self.back_end, matrix.need(if is_head { 1 } else { CHUNK }));
+        }
+    }
+
     fn codes(&self, what: impl Fn(usize) -> String) -> Result<Vec<u16>> {
         let codes: Vec<u16> = self.pending.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
         match codes.iter().position(|&code| !Scale(code).is_valid()) {
@@ -387,7 +407,7 @@ impl Sink<Key> for PlaneWeights {
         match *key {
             Key::Plane { matrix, plane } => {
                 let matrix = &self.matrices[matrix];
-                matrix.layout.place(&mut self.arena[matrix.start..], plane, offset, bytes);
+                matrix.layout.place(&mut self.arena[matrix.place.clone()], plane, offset, bytes);
             }
             _ => self.pending.extend_from_slice(bytes),
         }
@@ -491,6 +511,11 @@ impl Weights for PlaneWeights {
         kernel::product(self.back_end, seen, x, tokens, y, &mut self.scratch);
     }
 
+    fn reserve(&mut self, id: MatrixId, tokens: usize) {
+        let need = self.matrix(MatrixId { kind: names::table(id.kind, self.tied), ..id }).need(tokens);
+        self.scratch.reserve(self.back_end, need);
+    }
+
     fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {
         self.biases[slot(matrix)].as_deref()
     }
@@ -512,6 +537,10 @@ impl Weights for WithFloats<'_> {
 
     fn product(&mut self, matrix: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
         self.0.product(matrix, x, tokens, y);
+    }
+
+    fn reserve(&mut self, matrix: MatrixId, tokens: usize) {
+        self.0.reserve(matrix, tokens);
     }
 
     fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {

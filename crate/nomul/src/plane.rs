@@ -77,18 +77,18 @@ impl Layout {
 
     /// Bytes of a block of columns of a pair of tiles.
     pub const fn block_bytes(self) -> usize {
-        self.planes * BLOCK_VECTORS * 2 * TILE_ROWS
+        self.planes * (BLOCK_VECTORS * 2 * TILE_ROWS)
     }
 
     /// Bytes of a pair of tiles.
     pub const fn pair_bytes(self) -> usize {
-        self.vectors.div_ceil(BLOCK_VECTORS) * self.block_bytes()
+        times(self.vectors.div_ceil(BLOCK_VECTORS), self.block_bytes())
     }
 
     /// Where a vector of a tile of a plane begins.
     const fn start(self, plane: usize, tile: usize, vector: usize) -> usize {
-        let of_block = (vector / BLOCK_VECTORS * self.planes + plane) * BLOCK_VECTORS + vector % BLOCK_VECTORS;
-        tile / 2 * self.pair_bytes() + (2 * of_block + tile % 2) * TILE_ROWS
+        let of_block = (times(vector / BLOCK_VECTORS, self.planes) + plane) * BLOCK_VECTORS + vector % BLOCK_VECTORS;
+        times(tile / 2, self.pair_bytes()) + (2 * of_block + tile % 2) * TILE_ROWS
     }
 
     /// Puts a piece of a plane, which begins at byte `offset` of its file form, into the memory of the matrix.

@@ -181,7 +181,7 @@ impl Sampler {
             counts: vec![0; counted],
             seen: Vec::with_capacity(counted),
             is_seen: vec![false; counted],
-            candidates: Vec::with_capacity(drawn),
+            candidates: vec![Candidate { token: 0, logit: 0.0, weight: 0 }; drawn],
             options,
         })
     }
@@ -216,12 +216,12 @@ impl Sampler {
             return best;
         }
         let (numbers, tables) = (&self.numbers, &self.tables);
-        self.candidates.clear();
-        self.candidates.extend((0..).zip(logits.iter()).map(|(token, &logit)| {
+        assert!(logits.len() <= self.candidates.len(), "scores of more tokens than there are");
+        for ((token, &logit), candidate) in (0..).zip(logits.iter()).zip(&mut self.candidates) {
             let weight = weight(tables, numbers.sharpness.times(logit - most));
-            Candidate { token, logit, weight }
-        }));
-        let kept = self.narrow();
+            *candidate = Candidate { token, logit, weight };
+        }
+        let kept = self.narrow(logits.len());
         let kept = &self.candidates[..kept];
         draw(kept, self.random.below(sum(kept).max(1)))
     }
@@ -250,12 +250,11 @@ impl Sampler {
         logits.iter_mut().for_each(|logit| *logit = clean(*logit));
     }
 
-    /// Moves the candidates that may be drawn to the front; how many there are. They are in order of likelihood if
+    /// Moves those of the first `all` candidates that may be drawn to the front; how many there are. They are in order of likelihood if
     /// `top_k` or `top_p` narrows, in order of ids if not.
-    fn narrow(&mut self) -> usize {
+    fn narrow(&mut self, all: usize) -> usize {
         let options = &self.options;
-        let candidates = &mut self.candidates[..];
-        let all = candidates.len();
+        let candidates = &mut self.candidates[..all];
         let mut kept = all;
         if options.top_k > 0 && options.top_k < all {
             kept = options.top_k;
@@ -301,10 +300,33 @@ pub fn argmax(logits: &[f32]) -> u32 {
 
 /// Brings the `size` likeliest to the front, in order.
 fn sort_head(candidates: &mut [Candidate], size: usize) {
-    if size < candidates.len() {
-        candidates.select_nth_unstable_by(size, likelier);
-    }
+    select(candidates, size);
     candidates[..size].sort_unstable_by(likelier);
+}
+
+/// Brings the `size` likeliest to the front, in any order: quickselect (Hoare, 1961), with the middle one of three to
+/// split by. (The standard library's counts in ninths of a slice, and so divides.)
+fn select(candidates: &mut [Candidate], size: usize) {
+    let (mut start, mut end) = (0, candidates.len());
+    while size > start && size < end {
+        let middle = start + (end - start) / 2;
+        for (a, b) in [(start, middle), (middle, end - 1), (start, middle)] {
+            if likelier(&candidates[b], &candidates[a]).is_lt() {
+                candidates.swap(a, b);
+            }
+        }
+        // All that are likelier than the one in the middle, that one, and the others.
+        candidates.swap(middle, end - 1);
+        let mut split = start;
+        for place in start..end - 1 {
+            if likelier(&candidates[place], &candidates[end - 1]).is_lt() {
+                candidates.swap(place, split);
+                split += 1;
+            }
+        }
+        candidates.swap(split, end - 1);
+        if size <= split { end = split } else { start = split + 1 }
+    }
 }
 
 /// `2^x` for `x` of at most 0, in units of 2^-30.

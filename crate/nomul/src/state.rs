@@ -101,22 +101,22 @@ impl<A: Arithmetic> State<A> {
         let layers = (0..config.num_hidden_layers).map(|_| scratch.arithmetic.cache(config, context));
         let layers: Vec<_> = layers.collect::<Result<_>>()?;
         let mut state = State { position: 0, context, layers, scratch, logits: vec![0.0; config.vocab_size] };
-        state.warm();
+        state.reserve();
         Ok(state)
     }
 
     /// Has its work done by a team; the answers are the same bits. Takes the memory that each worker needs.
     pub fn set_team(&mut self, team: Arc<dyn Team>) {
         self.scratch.kernel = kernel::Scratch::new(team);
-        self.warm();
+        self.reserve();
     }
 
-    /// Once over the whole context, so that each worker takes now what it will need.
-    fn warm(&mut self) {
-        let Scratch { arithmetic, query, mixed, kernel, .. } = &mut self.scratch;
+    /// Has each worker take now what it will need for the whole context.
+    fn reserve(&mut self) {
+        let Scratch { arithmetic, kernel, .. } = &mut self.scratch;
         if let Some(cache) = self.layers.first() {
             for worker in &mut kernel.workers {
-                arithmetic.warm(cache, self.context, query, mixed, worker);
+                arithmetic.reserve(cache, self.context, worker);
             }
         }
     }

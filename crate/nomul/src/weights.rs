@@ -169,6 +169,10 @@ pub trait Weights {
     /// Asking for [`Kind::Head`] of a tied model gives the embedding table as head.
     fn product(&mut self, matrix: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]);
 
+    /// Takes the memory that products of a matrix with so many tokens need beside their operands. It is there already for
+    /// [`crate::forward::CHUNK`] tokens, and one for the head.
+    fn reserve(&mut self, _matrix: MatrixId, _tokens: usize) {}
+
     /// A bias, `None` where the matrix has none.
     fn bias(&self, matrix: MatrixId) -> Option<&[f32]>;
 

@@ -4,7 +4,7 @@
 
 use std::{hint::black_box, num::NonZero, thread, time::Instant};
 
-use nomul::team::Team;
+use nomul::team::{Number, Team};
 use nomul_team::Pool;
 
 const ROUNDS: usize = 21;
@@ -25,16 +25,22 @@ fn microseconds(mut job: impl FnMut()) -> f64 {
 fn main() {
     let size = std::env::args().find_map(|word| word.parse().ok());
     let size: NonZero<usize> = size.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN));
-    let nothing = |worker: usize| {
+    let nothing = |worker: Number| {
         black_box(worker);
     };
     let pool = Pool::spawn(size).unwrap();
     println!("{size} workers, microseconds a job");
-    println!("nomul-team      {:.2}", microseconds(|| pool.run(&nothing)));
+    println!("nomul-team      {:.2}", microseconds(|| pool.run_all(&nothing)));
     drop(pool);
     let rayon = rayon::ThreadPoolBuilder::new().num_threads(size.get()).build().unwrap();
-    println!("rayon broadcast {:.2}", microseconds(|| drop(rayon.broadcast(|context| nothing(context.index())))));
+    println!(
+        "rayon broadcast {:.2}",
+        microseconds(|| drop(rayon.broadcast(|context| nothing(context.index() as Number))))
+    );
     rayon.install(|| {
-        println!("the same within {:.2}", microseconds(|| drop(rayon.broadcast(|context| nothing(context.index())))));
+        println!(
+            "the same within {:.2}",
+            microseconds(|| drop(rayon.broadcast(|context| nothing(context.index() as Number))))
+        );
     });
 }

@@ -23,7 +23,7 @@ use std::{
 };
 
 use crossbeam_utils::CachePadded;
-use nomul::team::Team;
+use nomul::team::{Job, Number, Team};
 
 /// How often a worker looks for its next job before it sleeps: some tenths of a millisecond. WebAssembly has no
 /// instruction that waits a moment, so that a look is much shorter there.
@@ -31,16 +31,13 @@ const LOOKS: u32 = if cfg!(target_family = "wasm") { 1 << 18 } else { 1 << 13 };
 /// How often the caller looks for the end of a job before it lets other programs run in between.
 const PATIENCE: u32 = LOOKS / 8;
 
-/// What workers are asked to do.
-type Job<'a> = dyn Fn(usize) + Sync + 'a;
-
 /// A place for threads to work: as many as [`Pool::new`] was told, of which the caller of [`Pool::run`] is the first.
 pub struct Pool {
     size: usize,
     /// Held by whoever has a job done.
     turn: Mutex<()>,
-    /// The job of this round: written only under `turn` and while no worker is at work.
-    job: UnsafeCell<Option<&'static Job<'static>>>,
+    /// The job of this round and how many are to do it: written only under `turn` and while no worker is at work.
+    job: UnsafeCell<Option<(Number, &'static Job<'static>)>>,
     /// Goes up by one with every job.
     round: CachePadded<AtomicU32>,
     /// Workers that have not finished the job of this round.
@@ -88,7 +85,7 @@ impl Pool {
 
     /// Does the part of worker `worker`, from 1 on, of every job, until the pool ends.
     pub fn work(&self, worker: usize) {
-        let mut seen = 0;
+        let (number, mut seen) = (worker as Number, 0);
         loop {
             if !self.look(seen) {
                 self.sleep(seen);
@@ -100,7 +97,8 @@ impl Pool {
             // SAFETY: the round has changed, so its job was written before and stays until this worker is done with it.
             let job = unsafe { *self.job.get() };
             // A panic must not take the worker away: all later jobs would wait for it. The caller is told.
-            if job.is_some_and(|job| catch_unwind(AssertUnwindSafe(|| job(worker))).is_err()) {
+            let job = job.filter(|(workers, _)| number < *workers);
+            if job.is_some_and(|(_, job)| catch_unwind(AssertUnwindSafe(|| job(number))).is_err()) {
                 self.panicked.store(true, Ordering::Relaxed);
             }
             self.busy.fetch_sub(1, Ordering::Release);
@@ -161,15 +159,15 @@ impl Team for Pool {
     }
 
     /// Where the pool is at work already, for another thread or for the job that asks, the caller does all parts itself.
-    fn run(&self, job: &Job<'_>) {
+    fn run(&self, workers: Number, job: &Job<'_>) {
         let turn = match self.turn.try_lock() {
             Ok(turn) => turn,
             Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
-            Err(TryLockError::WouldBlock) => return (0..self.size).for_each(job),
+            Err(TryLockError::WouldBlock) => return (0..workers).for_each(job),
         };
         // SAFETY: `Gather` waits for the workers also when the caller's part panics, so no worker has the job for longer
         // than it is borrowed here. No worker is at work now, so that none reads what is written.
-        unsafe { *self.job.get() = Some(core::mem::transmute::<&Job<'_>, &'static Job<'static>>(job)) };
+        unsafe { *self.job.get() = Some((workers, core::mem::transmute::<&Job<'_>, &'static Job<'static>>(job))) };
         self.busy.store(self.size - 1, Ordering::Relaxed);
         self.round.fetch_add(1, Ordering::SeqCst);
         let gather = Gather(self);
@@ -226,8 +224,8 @@ impl Team for Threads {
         self.pool.size()
     }
 
-    fn run(&self, job: &Job<'_>) {
-        self.pool.run(job);
+    fn run(&self, workers: Number, job: &Job<'_>) {
+        self.pool.run(workers, job);
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 use super::*;
-use nomul::team::split;
+use nomul::team::{Crew, Team, split};
 
 fn spawn(size: usize) -> Threads {
     Pool::spawn(NonZero::new(size).unwrap()).unwrap()
@@ -13,8 +13,8 @@ fn every_worker_has_its_part_of_every_job() {
         let pool = spawn(size);
         let counts: Vec<AtomicU64> = (0..size).map(|_| AtomicU64::new(0)).collect();
         for round in 0..2000 {
-            pool.run(&|worker| {
-                counts[worker].fetch_add(1 + round, Ordering::Relaxed);
+            pool.run_all(&|worker| {
+                counts[worker as usize].fetch_add(1 + round, Ordering::Relaxed);
             });
         }
         assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 2000 * 2001 / 2), "{counts:?}");
@@ -26,7 +26,9 @@ fn what_workers_wrote_is_there_after_the_job() {
     let pool = spawn(3);
     let mut items = vec![0u64; 1000];
     for round in 1..=200 {
-        split(&pool, &mut items, 7, |start, part| (start..).zip(part).for_each(|(i, item)| *item += i as u64 * round));
+        split(Crew::new(&pool), &mut items, 7, |start, part| {
+            (start..).zip(part).for_each(|(i, item)| *item += i as u64 * round)
+        });
     }
     assert!((0..).zip(&items).all(|(i, &item)| item == i * 200 * 201 / 2));
 }
@@ -39,7 +41,7 @@ fn workers_that_sleep_are_woken() {
         while pool.sleepers.load(Ordering::SeqCst) < 2 {
             thread::sleep(Duration::from_millis(1));
         }
-        pool.run(&|_| {
+        pool.run_all(&|_| {
             done.fetch_add(1, Ordering::Relaxed);
         });
     }
@@ -55,8 +57,8 @@ fn a_pool_that_is_at_work_leaves_a_second_job_to_its_caller() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..100 {
-                    pool.run(&|_| {
-                        pool.run(&|_| {
+                    pool.run_all(&|_| {
+                        pool.run_all(&|_| {
                             done.fetch_add(1, Ordering::Relaxed);
                         });
                     });
@@ -71,10 +73,10 @@ fn a_pool_that_is_at_work_leaves_a_second_job_to_its_caller() {
 fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
     let pool = spawn(3);
     for culprit in 0..3 {
-        let caught = catch_unwind(AssertUnwindSafe(|| pool.run(&|worker| assert_ne!(worker, culprit))));
+        let caught = catch_unwind(AssertUnwindSafe(|| pool.run_all(&|worker| assert_ne!(worker, culprit))));
         assert!(caught.is_err(), "{culprit}");
         let done = AtomicUsize::new(0);
-        pool.run(&|_| {
+        pool.run_all(&|_| {
             done.fetch_add(1, Ordering::Relaxed);
         });
         assert_eq!(done.into_inner(), 3);

@@ -1,11 +1,11 @@
 //! A model, its tokenizer and one conversation: the loop that makes an answer, step by step. Every shell runs this and
 //! only decides what to do between two steps.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use nomul::{
     Model, Result, State, bail,
-    forward::{CHUNK, decode, prefill},
+    forward::{CHUNK, decode, decode_checked, prefill, prefill_checked},
     sample::{SampleOptions, Sampler},
     team::Team,
 };
@@ -96,6 +96,47 @@ struct Answer {
     /// The token to read next, which came out last.
     last: Option<u32>,
     finish: Option<Finish>,
+    /// What was computed and is not told yet.
+    done: Option<Done>,
+}
+
+/// What comes next.
+enum Next {
+    /// Tokens of the prompt are to be read.
+    Read(Range<usize>),
+    /// A token is to be read, and the next one chosen.
+    Decode(u32),
+    /// Nothing.
+    End(Finish),
+}
+
+/// What [`Session::compute`] has done, and the level of planes that it was done with.
+struct Done {
+    /// Of the prompt, where it was read.
+    read: Range<usize>,
+    /// The token that was read and the one that was chosen.
+    chosen: Option<(u32, u32)>,
+    level: usize,
+}
+
+impl Answer {
+    /// What comes next, after the tokens that the state holds.
+    fn next(&self, state: &State) -> Next {
+        if let Some(reason) = self.finish {
+            return Next::End(reason);
+        }
+        if self.options.max_tokens.is_some_and(|most| self.usage.completion_tokens >= most) {
+            return Next::End(Finish::Length);
+        }
+        // The last token of the prompt is read with the head, because the first token of the answer follows from it.
+        let (total, done) = (self.prompt.len(), state.position());
+        let next = match self.last {
+            None if done + 1 < total => return Next::Read(done..(total - 1).min(done + CHUNK)),
+            None => self.prompt[total - 1],
+            Some(token) => token,
+        };
+        if done == state.context() { Next::End(Finish::Length) } else { Next::Decode(next) }
+    }
 }
 
 /// A model, its tokenizer, its chat template and one conversation.
@@ -160,6 +201,9 @@ impl Session {
     /// The model, to change it. What was read so far is read again for the next answer.
     pub fn model_mut(&mut self) -> &mut Model {
         self.cached_level = None;
+        if let Some(done) = self.answer.as_mut().and_then(|answer| answer.done.as_mut()) {
+            done.level = usize::MAX;
+        }
         &mut self.model
     }
 
@@ -231,50 +275,58 @@ impl Session {
         sampler.prompt(&prompt);
         let usage = Usage { prompt_tokens: prompt.len(), cached_tokens: cached, completion_tokens: 0 };
         let stream = TextStream::new(options.stop.clone());
-        self.answer = Some(Answer { prompt, options, sampler, stream, usage, last: None, finish: None });
+        self.answer = Some(Answer { prompt, options, sampler, stream, usage, last: None, finish: None, done: None });
         Ok(cached)
     }
 
-    /// Does the next piece of work: reads a part of the prompt, or makes a token, or ends the answer. After an error
-    /// there is no answer.
+    /// Computes what [`Session::step`] tells next: reads a part of the prompt, or reads a token and chooses the one after
+    /// it. All of it is shifts, look-ups and additions; the rest, which is text and errors, is left to `step`.
+    pub fn compute(&mut self) {
+        let Session { answer: Some(answer), model, state, .. } = self else { return };
+        if answer.done.is_some() {
+            return;
+        }
+        let level = model.level();
+        let (config, weights) = model.parts();
+        answer.done = match answer.next(state) {
+            Next::End(_) => None,
+            Next::Read(read) => {
+                prefill_checked(config, weights, state, &answer.prompt[read.clone()]);
+                Some(Done { read, chosen: None, level })
+            }
+            Next::Decode(token) => {
+                let id = answer.sampler.sample(decode_checked(config, weights, state, token));
+                Some(Done { read: 0..0, chosen: Some((token, id)), level })
+            }
+        };
+    }
+
+    /// Does the next piece of work, if [`Session::compute`] has not done it: reads a part of the prompt, or makes a token,
+    /// or ends the answer. After an error there is no answer.
     pub fn step(&mut self) -> Result<Step> {
+        self.compute();
         let Some(mut answer) = self.answer.take() else {
             bail!(NotReady, "no answer was started");
         };
-        let step = self.advance(&mut answer)?;
+        let step = self.tell(&mut answer);
         if !matches!(step, Step::End { .. }) {
             self.answer = Some(answer);
         }
         Ok(step)
     }
 
-    fn advance(&mut self, answer: &mut Answer) -> Result<Step> {
-        if answer.finish.is_none()
-            && answer.options.max_tokens.is_some_and(|most| answer.usage.completion_tokens >= most)
-        {
-            answer.finish = Some(Finish::Length);
-        }
-        if let Some(reason) = answer.finish {
+    /// What was computed, as text.
+    fn tell(&mut self, answer: &mut Answer) -> Step {
+        let Some(Done { read, chosen, level }) = answer.done.take() else {
+            let Next::End(reason) = answer.next(&self.state) else { unreachable!("what comes next was computed") };
             let text = answer.stream.finish(&self.tokenizer);
-            return Ok(Step::End { text, reason, usage: answer.usage });
-        }
-        // The last token of the prompt is read with the head, because the first token of the answer follows from it.
-        let total = answer.prompt.len();
-        let done = self.cached.len();
-        let next = match answer.last {
-            None if done + 1 < total => {
-                let end = (total - 1).min(done + CHUNK);
-                self.read(&answer.prompt[done..end])?;
-                return Ok(Step::Prefill { done: end, total });
-            }
-            None => answer.prompt[total - 1],
-            Some(token) => token,
+            return Step::End { text, reason, usage: answer.usage };
         };
-        if self.state.position() == self.state.context() {
-            answer.finish = Some(Finish::Length);
-            return self.advance(answer);
-        }
-        let id = self.read_and_score(next, |logits| answer.sampler.sample(logits))?;
+        let Some((token, id)) = chosen else {
+            self.note(&answer.prompt[read.clone()], level);
+            return Step::Prefill { done: read.end, total: answer.prompt.len() };
+        };
+        self.note(&[token], level);
         answer.sampler.accept(id);
         answer.last = Some(id);
         answer.usage.completion_tokens += 1;
@@ -287,7 +339,7 @@ impl Session {
                 answer.finish = Some(Finish::Stop);
             }
         }
-        Ok(Step::Token { id, text })
+        Step::Token { id, text }
     }
 
     /// The scores of what may follow a text: `vocab_size` of them. An answer that was being made is dropped.
@@ -295,10 +347,16 @@ impl Session {
         self.answer = None;
         self.reuse(ids)?;
         let Some((last, before)) = ids.split_last() else { bail!(Input, "the prompt is empty") };
+        let level = self.model.level();
         for chunk in before[self.cached.len()..].chunks(CHUNK) {
-            self.read(chunk)?;
+            let (config, weights) = self.model.parts();
+            prefill(config, weights, &mut self.state, chunk)?;
+            self.note(chunk, level);
         }
-        self.read_and_score(*last, |logits| logits.to_vec())
+        let (config, weights) = self.model.parts();
+        let logits = decode(config, weights, &mut self.state, *last)?.to_vec();
+        self.note(&[*last], level);
+        Ok(logits)
     }
 
     fn check(&self, ids: &[u32]) -> Result<()> {
@@ -340,29 +398,14 @@ impl Session {
         Ok(shared)
     }
 
-    /// Notes that tokens are about to be read with the planes of now.
-    fn note(&mut self, tokens: &[u32]) {
-        let level = Some(self.model.level());
+    /// Notes that tokens were read, with the planes of a level.
+    fn note(&mut self, tokens: &[u32], level: usize) {
         if self.cached.is_empty() {
-            self.cached_level = level;
-        } else if self.cached_level != level {
+            self.cached_level = Some(level);
+        } else if self.cached_level != Some(level) {
             self.cached_level = None;
         }
         self.cached.extend(tokens);
-    }
-
-    fn read(&mut self, tokens: &[u32]) -> Result<()> {
-        let (config, weights) = self.model.parts();
-        prefill(config, weights, &mut self.state, tokens)?;
-        self.note(tokens);
-        Ok(())
-    }
-
-    fn read_and_score<T>(&mut self, token: u32, take: impl FnOnce(&mut [f32]) -> T) -> Result<T> {
-        let (config, weights) = self.model.parts();
-        let result = take(decode(config, weights, &mut self.state, token)?);
-        self.note(&[token]);
-        Ok(result)
     }
 }
 

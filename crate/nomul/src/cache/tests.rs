@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     float::attend,
     shift::{attention::Attention, logarithm::Logarithms},
-    team::Alone,
+    team::Crew,
 };
 
 /// Numbers of about a normal distribution.
@@ -36,7 +36,7 @@ fn planes_attend_as_floats_do() {
         attention.turn_queries(&mut turned_queries);
         attention.turn_keys(&mut turned_keys);
         let mut cache = PlaneCache { heads: vec![HeadCache::new(length, context).unwrap()] };
-        cache.extend(0, &turned_keys, &values, &Alone);
+        cache.extend(0, &turned_keys, &values, Crew::alone());
         for past in [0..1, 0..5, 0..63, 0..64, 0..65, 0..200, 3..7, 70..131, 64..200] {
             let mut exact = vec![0.0; heads * length];
             for (query, exact) in queries.chunks_exact(length).zip(exact.chunks_exact_mut(length)) {
@@ -46,6 +46,7 @@ fn planes_attend_as_floats_do() {
             }
             let mut mixed = vec![0.0; heads * length];
             let worker = &mut Worker::default();
+            cache.head(0).reserve(heads, context, worker);
             attention.attend(&tables, cache.head(0), &turned_queries, past.clone(), &mut mixed, worker);
             let error = relative(&mixed, &exact);
             assert!(error < 0.06, "{length} elements, {past:?}: {error}");

@@ -44,7 +44,7 @@ impl Labelled<'_> {
         let classes = self.labels.iter().flatten().max().map_or(0, |&label| label as usize + 1);
         let scores: Vec<Mutex<Vec<f32>>> = (0..classes).map(|_| Mutex::new(Vec::new())).collect();
         let next = Mutex::new(0..classes);
-        team.run(&|_| {
+        team.run_all(&|_| {
             loop {
                 let Some(class) = next.lock().next() else { break };
                 let coefficients = self.learn(train, class as u32, c);

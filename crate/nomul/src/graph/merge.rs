@@ -78,7 +78,7 @@ impl Vectors {
     pub fn write(&self, team: &dyn Team, first: usize, out: &mut [i16]) {
         let dimensions = self.options.dimensions;
         let parts = Mutex::new(out.chunks_mut(PART * dimensions).enumerate());
-        team.run(&|_| {
+        team.run_all(&|_| {
             loop {
                 let Some((part, out)) = parts.lock().next() else { break };
                 let first = first + part * PART;
@@ -289,8 +289,8 @@ fn moments(
     let mut total = Moments::zeros(columns)?;
     let own = (0..team.size()).map(|_| Ok(Mutex::new(Moments::zeros(columns)?))).collect::<Result<Vec<_>>>()?;
     let firsts = Mutex::new((0..nodes).step_by(PART * 16));
-    team.run(&|worker| {
-        let Some(own) = own.get(worker) else { return };
+    team.run_all(&|worker| {
+        let Some(own) = own.get(worker as usize) else { return };
         loop {
             let Some(first) = firsts.lock().next() else { break };
             add(first..nodes.min(first + PART * 16), &mut own.lock());

@@ -76,7 +76,7 @@ pub const DEGREE_UNIT: i32 = -LIGHTEST;
 /// Computes the rows of these nodes.
 pub fn propagate(team: &dyn Team, by: &Propagation, from: &Rows, to: &mut Rows, nodes: core::ops::Range<usize>) {
     let parts = Mutex::new(to.parts_mut(nodes, PART));
-    team.run(&|_| {
+    team.run_all(&|_| {
         loop {
             let Some((first, mantissas, exponents)) = parts.lock().next() else { break };
             let nodes = first..first + exponents.len();

@@ -177,7 +177,7 @@ impl<'a> Start<'a> {
     /// Writes the rows of these nodes.
     pub fn write(&self, team: &dyn Team, rows: &mut Rows, nodes: core::ops::Range<usize>) {
         let parts = Mutex::new(rows.parts_mut(nodes, PART));
-        team.run(&|_| {
+        team.run_all(&|_| {
             loop {
                 let Some((first, mantissas, exponents)) = parts.lock().next() else { break };
                 let stride = mantissas.len() / exponents.len();

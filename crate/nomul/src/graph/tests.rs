@@ -23,12 +23,12 @@ impl Team for Threads {
         self.0
     }
 
-    fn run(&self, job: &(dyn Fn(usize) + Sync)) {
+    fn run(&self, workers: crate::team::Number, job: &crate::team::Job<'_>) {
         if cfg!(target_family = "wasm") {
-            return (0..self.0).rev().for_each(job);
+            return (0..workers).rev().for_each(job);
         }
         std::thread::scope(|scope| {
-            (0..self.0).for_each(|worker| drop(scope.spawn(move || job(worker))));
+            (0..workers).for_each(|worker| drop(scope.spawn(move || job(worker))));
         });
     }
 }

@@ -12,15 +12,16 @@
 //! bytes share a 16-bit lane: adding whole lanes sums `even + 256 odd`, adding lanes shifted right by eight sums `odd`;
 //! their difference at the end of a block gives `even`, modulo 2^16, which is enough for a block's sum.
 
-use alloc::vec::Vec;
-
 use super::{
     BackEnd, MAX_PLANES, PAIR_ROWS, Planes,
     precision::Entries,
     simd::{Kernel, Lanes, One, Simd, run},
     tables::Tables,
 };
-use crate::plane::{BLOCK_COLUMNS, BLOCK_VECTORS, Layout, TILE_ROWS};
+use crate::{
+    address::rows_mut,
+    plane::{BLOCK_COLUMNS, BLOCK_VECTORS, Layout, TILE_ROWS},
+};
 
 /// How far ahead signs are asked for: about as long as main memory takes.
 const AHEAD: usize = 4096;
@@ -30,10 +31,9 @@ pub(super) fn padded_rows(rows: usize) -> usize {
     rows.div_ceil(PAIR_ROWS) * PAIR_ROWS
 }
 
-/// Sums for all rows, filled up to whole pairs of tiles, and all tokens of the groups: `(token, row)`.
-pub(super) fn sum(back_end: BackEnd, matrix: &Planes, groups: &[Tables], sums: &mut Vec<i32>) {
-    let tokens: usize = groups.iter().map(|tables| tables.streams).sum();
-    sums.resize(tokens * padded_rows(matrix.rows), 0);
+/// Sums for all rows, filled up to whole pairs of tiles, and all tokens of the groups: `(token, row)`. There is room for
+/// them in `sums`.
+pub(super) fn sum(back_end: BackEnd, matrix: &Planes, groups: &[Tables], sums: &mut [i32]) {
     run(back_end, Sum { matrix, groups, sums });
 }
 
@@ -52,12 +52,16 @@ impl Kernel for Sum<'_> {
         let stride = padded_rows(matrix.rows);
         let shape = Shape::new(matrix);
         let layout = Layout::new(matrix.rows, matrix.columns, matrix.stored);
+        let pair_bytes = layout.pair_bytes();
+        let mut at = 0;
         for pair in 0..stride / PAIR_ROWS {
-            let signs = &matrix.signs[pair * matrix.pair_stride..][..layout.pair_bytes()];
+            let signs = &matrix.signs[at..][..pair_bytes];
+            at += matrix.pair_stride;
             // All tokens while the signs are in the first-level cache.
-            let mut token = 0;
+            let mut rest = &mut sums[..];
             for tables in groups {
-                let sums = &mut sums[token * stride..][..tables.streams * stride];
+                let (sums, others) = rest.split_at_mut(stride << tables.streams.trailing_zeros());
+                rest = others;
                 let both = S::Both::default();
                 match (tables.streams, S::BOTH) {
                     (1, _) => sum_tiles::<S, S::Both, 1>(s, both, shape, tables, signs, pair, sums),
@@ -69,7 +73,6 @@ impl Kernel for Sum<'_> {
                     }
                     (streams, _) => unreachable!("{streams} tokens at once are not compiled"),
                 }
-                token += tables.streams;
             }
         }
     }
@@ -82,8 +85,8 @@ struct Shape {
     planes: usize,
     stored: usize,
     kinds: [Entries; MAX_PLANES],
-    /// Vectors of a step, after which 16-bit sums are added to 32-bit ones.
-    step: usize,
+    /// Steps of a block, one or two, after each of which 16-bit sums are added to 32-bit ones.
+    steps: usize,
     /// What is to be taken off the sums of the steps of each block but the last, and of the last.
     excess: [[i16; 2]; 2],
 }
@@ -94,14 +97,15 @@ impl Shape {
         let blocks = matrix.columns.div_ceil(BLOCK_COLUMNS);
         let step = precision.step();
         let last = matrix.columns - (blocks - 1) * BLOCK_COLUMNS;
+        let before = |step_number| if step_number == 0 { 0 } else { 2 * step };
         Shape {
             blocks,
             planes,
             stored: matrix.stored,
             kinds: core::array::from_fn(|plane| precision.entries(plane)),
-            step,
+            steps: if step == BLOCK_VECTORS { 1 } else { 2 },
             excess: [BLOCK_COLUMNS, last].map(|columns| {
-                let groups = |step_number| columns.div_ceil(4).saturating_sub(2 * step * step_number).min(2 * step);
+                let groups = |step_number| columns.div_ceil(4).saturating_sub(before(step_number)).min(2 * step);
                 [0, 1].map(|step_number| precision.excess(planes, groups(step_number)))
             }),
         }
@@ -118,25 +122,31 @@ fn sum_tiles<S: Simd, L: Lanes<S>, const STREAMS: usize>(
     pair: usize,
     out: &mut [i32],
 ) {
-    let Shape { blocks, planes, stored, kinds, step, excess } = shape;
+    let Shape { blocks, planes, stored, kinds, steps, excess } = shape;
     let zero = s.splat32(0);
     // Of each tile [even rows 0..4, even rows 4..8, odd ...]: its rows 0..16 in order.
     let mut totals = [[[zero; 4]; 2]; STREAMS];
-    let of_block = tables.entries.len() / tables.shifts.len();
-    let entries = tables.entries.as_chunks::<STREAMS>().0;
-    let signs = signs.as_chunks::<PAIR_ROWS>().0;
-    for (block, shifts) in tables.shifts.as_chunks::<STREAMS>().0.iter().enumerate() {
-        for number in 0..BLOCK_VECTORS / step {
+    let step = BLOCK_VECTORS >> (steps - 1);
+    let of_block = tables.of_block;
+    let mut entries = tables.entries().as_chunks::<STREAMS>().0;
+    let mut signs = signs.as_chunks::<PAIR_ROWS>().0;
+    for (block, shifts) in tables.shifts().as_chunks::<STREAMS>().0.iter().enumerate() {
+        let (of_this, others) = entries.split_at(of_block);
+        entries = others;
+        let (these_signs, others) = signs.split_at(stored * BLOCK_VECTORS);
+        signs = others;
+        for number in 0..steps {
+            let first = if number == 0 { 0 } else { step };
             let walk = Plane { s, lanes };
             let mut sums: Sums<L::W, STREAMS> = walk.zero();
-            let mut entries = &entries[block * of_block..][..of_block];
+            let mut entries = of_this;
             for (plane, kind) in kinds[..planes].iter().enumerate() {
-                let these = &signs[(block * stored + plane) * BLOCK_VECTORS + number * step..][..step];
+                let these = &these_signs[plane * BLOCK_VECTORS + first..][..step];
                 s.prefetch(these, AHEAD);
                 let tables = if *kind == Entries::Split { 4 } else { 2 };
                 let (of_plane, others) = entries.split_at(tables * BLOCK_VECTORS);
                 entries = others;
-                let of_plane = &of_plane[tables * number * step..][..tables * step];
+                let of_plane = &of_plane[tables * first..][..tables * step];
                 let of_plane = match kind {
                     Entries::Split => walk.split(these, of_plane.as_chunks().0),
                     Entries::Single => walk.single(these, of_plane.as_chunks().0),
@@ -165,7 +175,7 @@ fn sum_tiles<S: Simd, L: Lanes<S>, const STREAMS: usize>(
     }
     let stride = out.len() / STREAMS;
     let first = pair * PAIR_ROWS + L::TILES.start * TILE_ROWS;
-    for (totals, out) in totals.iter().zip(out.chunks_exact_mut(stride)) {
+    for (totals, out) in totals.iter().zip(rows_mut(out, stride)) {
         let out = out[first..][..L::TILES.len() * TILE_ROWS].as_chunks_mut::<4>().0;
         for (total, out) in totals.as_flattened().iter().zip(out) {
             s.store_i32(*total, out);

@@ -35,8 +35,9 @@ pub(crate) use simd::{Kernel, Simd, on_best, run};
 use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
-    plane::TILE_ROWS,
-    team::{Alone, MOST_WORKERS, Team, split_with},
+    address::{divide, rows, rows_mut, times},
+    plane::{BLOCK_COLUMNS, TILE_ROWS},
+    team::{Alone, Crew, MOST_WORKERS, Team, split_with},
 };
 use tables::Tables;
 
@@ -46,8 +47,8 @@ pub const MAX_PLANES: usize = 8;
 const TOKENS_AT_ONCE: usize = 16;
 /// Rows of a pair of tiles.
 const PAIR_ROWS: usize = 2 * TILE_ROWS;
-/// Weights times planes times tokens from which on a product is shared out.
-const WORTH_SHARING: usize = 1 << 16;
+/// Bits of rows, columns, planes and tokens together from which on a product is shared out: that of 2^16 weights or more.
+const WORTH_SHARING: u32 = 19;
 
 /// A matrix as the kernel sees it.
 #[derive(Clone, Copy)]
@@ -75,14 +76,14 @@ impl<'a> Planes<'a> {
     fn check(&self) {
         let layout = crate::plane::Layout::new(self.rows, self.columns, self.stored);
         assert!(self.columns_by.planes() <= self.stored.min(MAX_PLANES), "planes");
-        let last = self.rows.div_ceil(PAIR_ROWS).saturating_sub(1) * self.pair_stride;
+        let last = times(self.rows.div_ceil(PAIR_ROWS).saturating_sub(1), self.pair_stride);
         assert!(self.pair_stride >= layout.pair_bytes(), "pairs of tiles overlap");
         assert!(self.signs.len() >= last + layout.pair_bytes(), "signs");
     }
 
     /// Some rows, from the first of a pair of tiles on.
     fn part(&self, first: usize, rows: usize) -> Planes<'a> {
-        let signs = &self.signs[first / PAIR_ROWS * self.pair_stride..];
+        let signs = &self.signs[times(first / PAIR_ROWS, self.pair_stride)..];
         Planes { rows, signs, rows_by: self.rows_by.map(|scales| &scales[first / 4..]), ..*self }
     }
 }
@@ -94,7 +95,8 @@ pub struct Scratch {
     pub(crate) workers: Vec<Worker>,
 }
 
-/// Room for the intermediate results of one worker.
+/// Room for the intermediate results of one worker. It only grows, when [`Worker::reserve`] is called: a product takes no
+/// memory, since making lists longer multiplies.
 #[derive(Default)]
 pub struct Worker {
     /// Scores over the context of the heads that share a key and value head.
@@ -107,11 +109,44 @@ pub struct Worker {
     sums: Vec<i32>,
 }
 
+/// A product that there has to be room for.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub columns: usize,
+    /// Planes in use, at most.
+    pub planes: usize,
+    /// Planes that have column scales of their own.
+    pub scaled: usize,
+    /// Tokens, at most.
+    pub tokens: usize,
+}
+
+impl Need {
+    /// What a product of this matrix with so many tokens needs.
+    pub fn of(matrix: &Planes, tokens: usize) -> Need {
+        let Planes { rows, columns, columns_by, .. } = *matrix;
+        Need { rows, columns, planes: columns_by.planes(), scaled: columns_by.kept(), tokens }
+    }
+}
+
 impl Scratch {
     /// For a team, of which at most [`crate::team::MOST_WORKERS`] work.
     pub fn new(team: Arc<dyn Team>) -> Scratch {
         let size = team.size().clamp(1, MOST_WORKERS);
         Scratch { team, workers: (0..size).map(|_| Worker::default()).collect() }
+    }
+
+    /// The team, as many of it as there are workers here, and those.
+    pub(crate) fn crew(&mut self) -> (Crew<'_>, &mut [Worker]) {
+        (Crew::of(&*self.team, self.workers.len()), &mut self.workers)
+    }
+
+    /// Takes the memory of a product, for each worker.
+    pub fn reserve(&mut self, back_end: BackEnd, need: Need) {
+        self.workers.iter_mut().for_each(|worker| worker.reserve(back_end, need));
     }
 }
 
@@ -121,16 +156,29 @@ impl Default for Scratch {
     }
 }
 
+impl Worker {
+    /// Takes the memory of a product.
+    pub fn reserve(&mut self, back_end: BackEnd, Need { rows, columns, planes, scaled, tokens }: Need) {
+        let tokens = tokens.min(TOKENS_AT_ONCE);
+        let grow = |list: &mut Vec<_>, length: usize| list.resize(list.len().max(length), 0.0);
+        grow(&mut self.scaled, (scaled + 1) * columns.next_multiple_of(BLOCK_COLUMNS));
+        self.sums.resize(self.sums.len().max(tokens * lookup::padded_rows(rows)), 0);
+        tables::reserve(back_end, &mut self.tables, columns, planes, tokens);
+    }
+}
+
 /// `y[t] = W x[t]` for each of `tokens` inputs: `x` is `(tokens, columns)`, `y` is `(tokens, rows)`.
 ///
 /// Workers share out the tokens, or, where there are not enough, the blocks and the rows of one after the other. Sums are
 /// the same whoever forms them.
 pub fn product(back_end: BackEnd, matrix: Planes, x: &[f32], tokens: usize, y: &mut [f32], scratch: &mut Scratch) {
-    let (rows, columns) = (matrix.rows, matrix.columns);
-    assert_eq!(x.len(), tokens * columns, "activations");
-    assert_eq!(y.len(), tokens * rows, "outputs");
+    assert_eq!(x.len(), times(tokens, matrix.columns), "activations");
+    assert_eq!(y.len(), times(tokens, matrix.rows), "outputs");
     matrix.check();
-    if rows * columns * matrix.columns_by.planes() * tokens < WORTH_SHARING {
+    // Compared in bits, each size rounded up to a power of two: no product is formed.
+    let bits = |n: usize| usize::BITS - n.leading_zeros();
+    let sizes = [matrix.rows, matrix.columns, matrix.columns_by.planes(), tokens];
+    if sizes.map(bits).iter().sum::<u32>() < WORTH_SHARING {
         scratch.workers[0].product(back_end, matrix, x, y);
     } else {
         shared(back_end, matrix, x, tokens, y, scratch);
@@ -139,25 +187,25 @@ pub fn product(back_end: BackEnd, matrix: Planes, x: &[f32], tokens: usize, y: &
 
 /// [`product`], however small.
 fn shared(back_end: BackEnd, matrix: Planes, x: &[f32], tokens: usize, y: &mut [f32], scratch: &mut Scratch) {
-    let (rows, columns) = (matrix.rows, matrix.columns);
-    let Scratch { team, workers } = scratch;
+    let (crew, workers) = scratch.crew();
     if tokens >= workers.len() {
-        split_with(&**team, y, rows, workers, |start, y, worker| {
-            let (first, tokens) = (start / rows, y.len() / rows);
-            worker.product(back_end, matrix, &x[first * columns..][..tokens * columns], y);
+        split_with(crew, y, matrix.rows, workers, |start, y, worker| {
+            let (first, tokens) = (divide(start, matrix.rows), divide(y.len(), matrix.rows));
+            let x = &x[times(first, matrix.columns)..][..times(tokens, matrix.columns)];
+            worker.product(back_end, matrix, x, y);
         });
     } else {
-        for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(rows)) {
-            together(back_end, matrix, x, y, &**team, workers);
+        for (x, y) in rows(x, matrix.columns).zip(rows_mut(y, matrix.rows)) {
+            together(back_end, matrix, x, y, crew, workers);
         }
     }
 }
 
 /// The product for one token, by all workers.
-fn together(back_end: BackEnd, matrix: Planes, x: &[f32], y: &mut [f32], team: &dyn Team, workers: &mut [Worker]) {
+fn together(back_end: BackEnd, matrix: Planes, x: &[f32], y: &mut [f32], crew: Crew<'_>, workers: &mut [Worker]) {
     let mut tables = core::mem::take(&mut workers[0].tables);
-    let groups = tables::build_together(back_end, team, &matrix, x, workers, &mut tables);
-    split_with(team, y, PAIR_ROWS, workers, |first, y, worker| {
+    let groups = tables::build_together(back_end, crew, &matrix, x, workers, &mut tables);
+    split_with(crew, y, PAIR_ROWS, workers, |first, y, worker| {
         let part = matrix.part(first, y.len());
         lookup::sum(back_end, &part, groups, &mut worker.sums);
         rows::finish(back_end, &part, groups, &worker.sums, y);
@@ -167,13 +215,19 @@ fn together(back_end: BackEnd, matrix: Planes, x: &[f32], y: &mut [f32], team: &
 
 impl Worker {
     /// [`product`] by one worker.
-    pub(crate) fn product(&mut self, back_end: BackEnd, matrix: Planes, x: &[f32], y: &mut [f32]) {
+    pub(crate) fn product(&mut self, back_end: BackEnd, matrix: Planes, mut x: &[f32], mut y: &mut [f32]) {
         matrix.check();
-        let parts = x.chunks(TOKENS_AT_ONCE * matrix.columns).zip(y.chunks_mut(TOKENS_AT_ONCE * matrix.rows));
-        for (x, y) in parts {
-            let groups = tables::build(back_end, &matrix, x, &mut self.scaled, &mut self.tables);
+        // As many tokens at once as there is room for their sums.
+        let most = divide(self.sums.len(), lookup::padded_rows(matrix.rows)).min(TOKENS_AT_ONCE);
+        assert!(most > 0, "room for the sums of a token");
+        let (of_x, of_y) = (times(most, matrix.columns), times(most, matrix.rows));
+        while !x.is_empty() {
+            let (these, others) = x.split_at(of_x.min(x.len()));
+            let (results, rest) = y.split_at_mut(of_y.min(y.len()));
+            (x, y) = (others, rest);
+            let groups = tables::build(back_end, &matrix, these, &mut self.scaled, &mut self.tables);
             lookup::sum(back_end, &matrix, groups, &mut self.sums);
-            rows::finish(back_end, &matrix, groups, &self.sums, y);
+            rows::finish(back_end, &matrix, groups, &self.sums, results);
         }
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! A bit costs 4 to 11 % of the time and divides the noise of the entries by four.
 
-use crate::plane::BLOCK_VECTORS;
+use crate::{address::times, plane::BLOCK_VECTORS};
 
 /// Bits of the entries of the first plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +109,9 @@ impl Precision {
             Entries::Split => self.bias(plane) << 7,
             _ => self.bias(plane),
         };
-        let raised: usize = (0..planes).map(|plane| 2 * self.step() * raised(plane) as usize).sum();
-        (raised - planes * groups / 2) as i16
+        let raised: usize = (0..planes).map(|plane| raised(plane) as usize).sum();
+        let groups_of_step = if self.extra <= 3 { raised * (2 * BLOCK_VECTORS) } else { raised * BLOCK_VECTORS };
+        (groups_of_step - times(planes, groups) / 2) as i16
     }
 
     /// How far apart the units of blocks may lie, in bits: no sum exceeds `13 + extra` bits in a block, nor 32 in all.

@@ -13,12 +13,13 @@ use super::{
     simd::{Kernel, Simd, run},
     tables::{Tables, shift_add},
 };
+use crate::address;
 
 /// Writes `(tokens, rows)`.
 pub(super) fn finish(back_end: BackEnd, matrix: &Planes, groups: &[Tables], sums: &[i32], y: &mut [f32]) {
-    let sums = sums.chunks_exact(padded_rows(matrix.rows));
-    let exponents = groups.iter().flat_map(|tables| &tables.exponents);
-    for ((y, sums), &exponent) in y.chunks_exact_mut(matrix.rows).zip(sums).zip(exponents) {
+    let sums = address::rows(sums, padded_rows(matrix.rows));
+    let exponents = groups.iter().flat_map(Tables::exponents);
+    for ((y, sums), &exponent) in address::rows_mut(y, matrix.rows).zip(sums).zip(exponents) {
         run(back_end, Finish { matrix, sums, exponent, y });
     }
 }

@@ -26,8 +26,9 @@ use super::{
     simd::{Kernel, Simd, run},
 };
 use crate::{
+    address::{divide, rows, rows_mut, times},
     plane::{BLOCK_COLUMNS, BLOCK_VECTORS},
-    team::{Team, split_with},
+    team::{Crew, split_with},
 };
 
 /// The finest unit is 2^-50: activations below are noise, and exponents stay in range when rows are scaled.
@@ -36,19 +37,22 @@ const FINEST: i32 = 50;
 const SMALLEST: i32 = (127 - 50) << 23;
 const LARGEST: i32 = (127 + 50) << 23;
 
-/// The tables of a few tokens.
+/// The tables of a few tokens, in memory that was taken before.
 #[derive(Default)]
 pub struct Tables {
-    /// Tables interleaved: one for each token.
+    /// Tables interleaved: one for each token; a power of two.
     pub(super) streams: usize,
-    /// `(block, plane, vector of the block, half of the vector, low and high part where split, stream)`, 16 entries
-    /// each.
-    pub(super) entries: Vec<[u8; 16]>,
-    /// How far the sums of a block are shifted: `(block, stream)`.
-    pub(super) shifts: Vec<u32>,
-    /// Each stream's finest unit is two to the power of minus this.
-    pub(super) exponents: Vec<i32>,
+    /// Blocks of columns.
+    blocks: usize,
+    /// Tables of a block of one token.
+    pub(super) of_block: usize,
+    entries: Vec<[u8; 16]>,
+    shifts: Vec<u32>,
+    exponents: [i32; MOST_STREAMS],
 }
+
+/// The most tokens whose tables are interleaved.
+const MOST_STREAMS: usize = 4;
 
 /// Builds the tables of the inputs `x`, `(tokens, columns)`, in groups as large as the back end looks up at once.
 /// `scaled` is scratch.
@@ -56,28 +60,25 @@ pub(super) fn build<'a>(
     back_end: BackEnd,
     matrix: &Planes,
     x: &[f32],
-    scaled: &mut Vec<f32>,
-    groups: &'a mut Vec<Tables>,
+    scaled: &mut [f32],
+    groups: &'a mut [Tables],
 ) -> &'a [Tables] {
     let (mut used, mut rest) = (0, x);
     while !rest.is_empty() {
         // The look-up is compiled for one, two and four at once.
-        let left = rest.len() / matrix.columns;
-        let streams = [4, 2].into_iter().find(|&n| n <= left.min(back_end.streams())).unwrap_or(1);
-        let (x, others) = rest.split_at(streams * matrix.columns);
+        let fits = |log: &u32| 1 << log <= back_end.streams() && matrix.columns << log <= rest.len();
+        let log = [2, 1].into_iter().find(fits).unwrap_or(0);
+        let (x, others) = rest.split_at(matrix.columns << log);
         rest = others;
-        if groups.len() == used {
-            groups.push(Tables::default());
-        }
         let tables = &mut groups[used];
         used += 1;
-        tables.resize(matrix, streams);
-        for (token, x) in x.chunks_exact(matrix.columns).enumerate() {
-            let of = Stream { streams, token };
-            run(back_end, Measure { matrix, x, first: 0, of, scaled, shifts: &mut tables.shifts });
-            let highest = settle(matrix, of, &mut tables.shifts);
-            tables.exponents[token] = highest - matrix.precision.shift() as i32;
-            let (shifts, entries) = (&tables.shifts, &mut tables.entries);
+        tables.shape(matrix, log);
+        for (token, x) in rows(x, matrix.columns).enumerate() {
+            let of = Stream { log, token };
+            let (shifts, entries, exponent) = tables.parts(token);
+            run(back_end, Measure { matrix, x, first: 0, of, scaled, shifts });
+            let highest = settle(matrix, of, shifts);
+            *exponent = highest - matrix.precision.shift() as i32;
             run(back_end, Fill { matrix, first: 0, of, scaled, shifts, highest, entries });
         }
     }
@@ -87,54 +88,94 @@ pub(super) fn build<'a>(
 /// Builds the tables of one token like [`build`], each worker those of some blocks.
 pub(super) fn build_together<'a>(
     back_end: BackEnd,
-    team: &dyn Team,
+    crew: Crew<'_>,
     matrix: &Planes,
     x: &[f32],
     workers: &mut [Worker],
-    groups: &'a mut Vec<Tables>,
+    groups: &'a mut [Tables],
 ) -> &'a [Tables] {
-    if groups.is_empty() {
-        groups.push(Tables::default());
-    }
     let tables = &mut groups[0];
-    let of = Stream { streams: 1, token: 0 };
-    tables.resize(matrix, 1);
-    split_with(team, &mut tables.shifts, 1, workers, |first, shifts, worker| {
+    let of = Stream { log: 0, token: 0 };
+    tables.shape(matrix, 0);
+    let of_block = tables.of_block;
+    let (shifts, entries, exponent) = tables.parts(0);
+    split_with(crew, shifts, 1, workers, |first, shifts, worker| {
         run(back_end, Measure { matrix, x, first, of, scaled: &mut worker.scaled, shifts });
     });
-    let highest = settle(matrix, of, &mut tables.shifts);
-    tables.exponents[0] = highest - matrix.precision.shift() as i32;
-    let of_block = entries_of_block(matrix);
-    let (shifts, entries) = (&tables.shifts, &mut tables.entries);
+    let highest = settle(matrix, of, shifts);
+    *exponent = highest - matrix.precision.shift() as i32;
+    let shifts = &*shifts;
     // As many units as before: every worker gets the blocks that it has scaled.
-    split_with(team, entries, of_block, workers, |start, entries, worker| {
-        let first = start / of_block;
-        let shifts = &shifts[first..][..entries.len() / of_block];
+    split_with(crew, entries, of_block, workers, |start, entries, worker| {
+        let first = divide(start, of_block);
+        let shifts = &shifts[first..][..divide(entries.len(), of_block)];
         run(back_end, Fill { matrix, first, of, scaled: &worker.scaled, shifts, highest, entries });
     });
     &groups[..1]
 }
 
+/// Takes the memory for the tables of some tokens.
+pub(super) fn reserve(back_end: BackEnd, groups: &mut Vec<Tables>, columns: usize, planes: usize, tokens: usize) {
+    let blocks = columns.div_ceil(BLOCK_COLUMNS);
+    let of_block = entries_of_block(planes, Precision::MOST);
+    // Whole groups, then what may be left over: two and one.
+    let most = back_end.streams();
+    let sizes = core::iter::repeat_n(most, tokens / most).chain([2, 1].into_iter().filter(|left| *left < most));
+    for (place, streams) in sizes.enumerate() {
+        if groups.len() == place {
+            groups.push(Tables::default());
+        }
+        let tables = &mut groups[place];
+        let entries = blocks * of_block * streams;
+        tables.entries.resize(tables.entries.len().max(entries), [0; 16]);
+        tables.shifts.resize(tables.shifts.len().max(blocks * streams), 0);
+    }
+}
+
 impl Tables {
-    fn resize(&mut self, matrix: &Planes, streams: usize) {
-        let blocks = matrix.columns.div_ceil(BLOCK_COLUMNS);
-        self.streams = streams;
-        self.entries.resize(blocks * entries_of_block(matrix) * streams, [0; 16]);
-        self.shifts.resize(blocks * streams, 0);
-        self.exponents.resize(streams, 0);
+    /// For a matrix and two to the power of `log` tokens.
+    fn shape(&mut self, matrix: &Planes, log: u32) {
+        self.streams = 1 << log;
+        self.blocks = matrix.columns.div_ceil(BLOCK_COLUMNS);
+        self.of_block = entries_of_block(matrix.columns_by.planes(), matrix.precision);
+    }
+
+    /// `(block, plane, vector of the block, half of the vector, low and high part where split, stream)`, 16 entries each.
+    pub(super) fn entries(&self) -> &[[u8; 16]] {
+        &self.entries[..times(self.blocks, self.of_block) << self.streams.trailing_zeros()]
+    }
+
+    /// How far the sums of a block are shifted: `(block, stream)`.
+    pub(super) fn shifts(&self) -> &[u32] {
+        &self.shifts[..self.blocks << self.streams.trailing_zeros()]
+    }
+
+    /// Each stream's finest unit is two to the power of minus this.
+    pub(super) fn exponents(&self) -> &[i32] {
+        &self.exponents[..self.streams]
+    }
+
+    /// Shifts and entries of all streams, and a token's exponent, to be written.
+    fn parts(&mut self, token: usize) -> (&mut [u32], &mut [[u8; 16]], &mut i32) {
+        let log = self.streams.trailing_zeros();
+        (
+            &mut self.shifts[..self.blocks << log],
+            &mut self.entries[..times(self.blocks, self.of_block) << log],
+            &mut self.exponents[token],
+        )
     }
 }
 
 /// Tables of a block of one token.
-fn entries_of_block(matrix: &Planes) -> usize {
-    let planes = matrix.columns_by.planes();
-    2 * BLOCK_VECTORS * (planes + matrix.precision.split(planes))
+fn entries_of_block(planes: usize, precision: Precision) -> usize {
+    2 * BLOCK_VECTORS * (planes + precision.split(planes))
 }
 
 /// One of the tokens whose tables are interleaved.
 #[derive(Clone, Copy)]
 struct Stream {
-    streams: usize,
+    /// How many they are: two to this power.
+    log: u32,
     token: usize,
 }
 
@@ -147,7 +188,7 @@ struct Measure<'a> {
     first: usize,
     of: Stream,
     /// Becomes `(bounded, then each plane that has scales of its own; column)`.
-    scaled: &'a mut Vec<f32>,
+    scaled: &'a mut [f32],
     /// Those of the blocks.
     shifts: &'a mut [u32],
 }
@@ -158,17 +199,18 @@ impl Kernel for Measure<'_> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let Measure { matrix, x, first, of, scaled, shifts } = self;
-        let stride = shifts.len() / of.streams * BLOCK_COLUMNS;
+        let blocks = shifts.len() >> of.log;
+        let stride = blocks * BLOCK_COLUMNS;
         let columns = first * BLOCK_COLUMNS..first * BLOCK_COLUMNS + stride;
-        scaled.resize((matrix.columns_by.kept() + 1) * stride, 0.0);
         let (bounded, scaled) = scaled.split_at_mut(stride);
+        let scaled = &mut scaled[..times(matrix.columns_by.kept(), stride)];
         bound(s, &x[columns.start..columns.end.min(x.len())], bounded);
-        for (plane, scaled) in scaled.chunks_exact_mut(stride).enumerate() {
+        for (plane, scaled) in rows_mut(scaled, stride).enumerate() {
             scale(s, matrix.columns_by.of(plane, columns.clone()), bounded, scaled);
         }
-        for (block, shift) in shifts.chunks_exact_mut(of.streams).enumerate() {
+        for block in 0..blocks {
             let largest = largest_sum(s, matrix.precision, scaled, stride, block);
-            shift[of.token] = (14 - ((largest >> 23) - 127)).min(FINEST) as u32;
+            shifts[(block << of.log) + of.token] = (14 - ((largest >> 23) - 127)).min(FINEST) as u32;
         }
     }
 }
@@ -176,12 +218,14 @@ impl Kernel for Measure<'_> {
 /// From the exponents of all blocks to their shifts: no block gets finer than its sums can be shifted to meet the
 /// coarsest. The exponent of the finest.
 fn settle(matrix: &Planes, of: Stream, shifts: &mut [u32]) -> i32 {
-    let exponents = || shifts.chunks_exact(of.streams).map(|shift| shift[of.token] as i32);
+    let blocks = shifts.len() >> of.log;
+    let exponents = || (0..blocks).map(|block| shifts[(block << of.log) + of.token] as i32);
     let lowest = exponents().min().unwrap_or(0);
-    let most = lowest + matrix.precision.reach(shifts.len() / of.streams);
+    let most = lowest + matrix.precision.reach(blocks);
     let highest = exponents().max().unwrap_or(0).min(most);
-    for shift in shifts.chunks_exact_mut(of.streams) {
-        shift[of.token] = (highest - (shift[of.token] as i32).min(most)) as u32;
+    for block in 0..blocks {
+        let shift = &mut shifts[(block << of.log) + of.token];
+        *shift = (highest - (*shift as i32).min(most)) as u32;
     }
     highest
 }
@@ -207,24 +251,26 @@ impl Kernel for Fill<'_> {
 
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
-        let Fill { matrix, first, of: Stream { streams, token }, scaled, shifts, highest, entries } = self;
+        let Fill { matrix, first, of: Stream { log, token }, scaled, shifts, highest, mut entries } = self;
         let (planes, precision) = (matrix.columns_by.planes(), matrix.precision);
-        let stride = shifts.len() / streams * BLOCK_COLUMNS;
-        let scaled = &scaled[stride..];
+        let blocks = shifts.len() >> log;
+        let stride = blocks * BLOCK_COLUMNS;
+        let scaled = &scaled[stride..][..times(matrix.columns_by.kept(), stride)];
         let mut places = [Place::default(); MAX_PLANES];
         let mut next = 0;
         for (plane, place) in places[..planes].iter_mut().enumerate() {
-            let parts = if precision.entries(plane) == Entries::Split { 2 } else { 1 };
-            *place = Place { first: next, parts, bias: precision.bias(plane) as u8 };
-            next += parts * GROUPS;
+            let is_split = precision.entries(plane) == Entries::Split;
+            *place = Place { first: next, is_split, bias: precision.bias(plane) as u8 };
+            next += GROUPS << u32::from(is_split);
         }
         let each = matrix.columns_by.kept() == planes;
-        let blocks = entries.chunks_exact_mut(next * streams).zip(shifts.chunks_exact(streams));
-        for (block, (entries, shift)) in blocks.enumerate() {
-            let exponent = highest - shift[token] as i32;
-            let mut out = Out { entries, streams, token };
+        for block in 0..blocks {
+            let exponent = highest - shifts[(block << log) + token] as i32;
+            let (these, others) = entries.split_at_mut(next << log);
+            entries = others;
+            let mut out = Out { entries: these, log, token };
             let real = (matrix.columns.div_ceil(4) - (first + block) * GROUPS).min(GROUPS);
-            for (plane, scaled) in scaled.chunks_exact(stride).enumerate() {
+            for (plane, scaled) in rows(scaled, stride).enumerate() {
                 let columns = scaled[block * BLOCK_COLUMNS..][..BLOCK_COLUMNS].as_chunks::<4>().0;
                 for (group, columns) in columns[..real].iter().enumerate() {
                     let sums = signed_sums(s, to_fine(s, columns, exponent));
@@ -256,15 +302,15 @@ const GROUPS: usize = BLOCK_COLUMNS / 4;
 #[derive(Clone, Copy, Default)]
 struct Place {
     first: usize,
-    /// Two where entries are split.
-    parts: usize,
+    /// Whether entries are split: then there are two for each group.
+    is_split: bool,
     bias: u8,
 }
 
 /// The entries of a block, of which one token's are written.
 struct Out<'a> {
     entries: &'a mut [[u8; 16]],
-    streams: usize,
+    log: u32,
     token: usize,
 }
 
@@ -273,12 +319,12 @@ impl Out<'_> {
     #[inline(always)]
     fn put<S: Simd>(&mut self, s: S, place: Place, group: usize, (low, high): (S::V, S::V), shift: u32) {
         let (low, high) = (s.sar16(low, shift), s.sar16(high, shift));
-        let at = (place.first + group * place.parts) * self.streams + self.token;
-        if place.parts == 2 {
+        let at = ((place.first + (group << u32::from(place.is_split))) << self.log) + self.token;
+        if place.is_split {
             let mask = s.splat16(127);
             let rest = s.narrow16(s.sar16(low, 7), s.sar16(high, 7));
             s.store(s.narrow16(s.and(low, mask), s.and(high, mask)), &mut self.entries[at]);
-            s.store(s.add8(rest, s.splat8(place.bias)), &mut self.entries[at + self.streams]);
+            s.store(s.add8(rest, s.splat8(place.bias)), &mut self.entries[at + (1 << self.log)]);
         } else {
             s.store(s.add8(s.narrow16(low, high), s.splat8(place.bias)), &mut self.entries[at]);
         }
@@ -327,7 +373,7 @@ pub(super) fn shift_add<S: Simd>(s: S, x: S::V, patterns: &Patterns) -> S::V {
 #[inline(always)]
 fn largest_sum<S: Simd>(s: S, precision: Precision, scaled: &[f32], stride: usize, block: usize) -> i32 {
     let mut largest = s.splat32(0);
-    for (plane, scaled) in scaled.chunks_exact(stride).enumerate() {
+    for (plane, scaled) in rows(scaled, stride).enumerate() {
         let mut of_plane = s.splat32(0);
         for group in scaled[block * BLOCK_COLUMNS..][..BLOCK_COLUMNS].as_chunks::<4>().0 {
             let magnitude = s.and(s.load_f32(group), s.splat32(i32::MAX));

@@ -195,7 +195,9 @@ impl Case {
             .collect();
         for (back_end, workers) in BACK_ENDS.into_iter().flat_map(|each| [1, 2, 3, 5].map(|workers| (each, workers))) {
             let mut y = vec![f32::NAN; tokens * self.rows];
-            shared(back_end, matrix, x, tokens, &mut y, &mut Scratch::new(Arc::new(Turns(workers))));
+            let mut scratch = Scratch::new(Arc::new(Turns(workers)));
+            scratch.reserve(back_end, Need::of(&matrix, tokens));
+            shared(back_end, matrix, x, tokens, &mut y, &mut scratch);
             let y: Vec<u32> = y.into_iter().map(f32::to_bits).collect();
             assert_eq!(
                 y,
@@ -217,8 +219,8 @@ impl Team for Turns {
         self.0
     }
 
-    fn run(&self, job: &(dyn Fn(usize) + Sync)) {
-        (0..self.0).rev().for_each(job);
+    fn run(&self, workers: crate::team::Number, job: &crate::team::Job<'_>) {
+        (0..workers).rev().for_each(job);
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     sum,
 };
 use crate::{
-    address::{divide, rows, rows_mut, times},
+    address::{rows, rows_mut, times},
     cache::{HeadCache, rotation},
     hadamard::Hadamard,
     kernel::Worker,
@@ -29,8 +29,8 @@ pub struct Attention {
     keys: Hadamard,
     /// The transform multiplies queries and keys by a root of its order each; then the constant before the scores.
     scale: Factor,
-    /// Elements of the query heads that share a key and value head.
-    group: usize,
+    /// Query heads that share a key and value head.
+    sharing: usize,
 }
 
 impl Attention {
@@ -38,12 +38,12 @@ impl Attention {
     pub fn new(head_dim: usize, sharing: usize) -> Attention {
         let keys = rotation(head_dim);
         let scale = core::f64::consts::LOG2_E / (keys.order() as f64 * libm::sqrt(head_dim as f64));
-        Attention { keys, scale: Factor::new(scale as f32), group: sharing * head_dim }
+        Attention { keys, scale: Factor::new(scale as f32), sharing }
     }
 
-    /// Elements of the query heads that share a key and value head.
-    pub fn group(&self) -> usize {
-        self.group
+    /// Query heads that share a key and value head.
+    pub fn sharing(&self) -> usize {
+        self.sharing
     }
 
     /// Brings query heads into the form in which they meet keys.
@@ -67,21 +67,20 @@ impl Attention {
         mixed: &mut [f32],
         worker: &mut Worker,
     ) {
-        let mut scores = core::mem::take(&mut worker.scores);
+        let mut room = core::mem::take(&mut worker.scores);
         let (before, count) = head.span(&past);
-        let heads = divide(queries.len(), head.length());
-        scores.resize(times(heads, count), 0.0);
-        head.scores(queries, &past, &mut scores, worker);
-        for scores in rows_mut(&mut scores, count) {
+        let scores = &mut room[..times(self.sharing, count)];
+        head.scores(queries, &past, scores, worker);
+        for scores in rows_mut(scores, count) {
             // Positions that only fill up a block weigh nothing.
             scores[..before].fill(0.0);
             weigh(tables, &mut scores[before..]);
         }
-        head.mix(&scores, &past, mixed, worker);
-        for (weights, mixed) in rows(&scores, count).zip(rows_mut(mixed, head.length())) {
+        head.mix(scores, &past, mixed, worker);
+        for (weights, mixed) in rows(scores, count).zip(rows_mut(mixed, head.length())) {
             Factor::new(tables.exp2(-tables.log2(sum(&weights[before..], |weight| weight)))).scale(mixed);
         }
-        worker.scores = scores;
+        worker.scores = room;
     }
 }
 

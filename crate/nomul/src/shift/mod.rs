@@ -26,7 +26,7 @@ use crate::{
     config::ModelConfig,
     hadamard::Hadamard,
     kernel::Worker,
-    team::Team,
+    team::Crew,
 };
 use attention::Attention;
 use factor::{Factor, Factors};
@@ -110,8 +110,8 @@ impl Arithmetic for ShiftAdd {
         self.attention.turn_keys(keys);
     }
 
-    fn remember(&self, cache: &mut PlaneCache, position: usize, key: &[f32], value: &[f32], team: &dyn Team) {
-        cache.extend(position, key, value, team);
+    fn remember(&self, cache: &mut PlaneCache, position: usize, key: &[f32], value: &[f32], crew: Crew<'_>) {
+        cache.extend(position, key, value, crew);
     }
 
     fn attend(
@@ -126,9 +126,8 @@ impl Arithmetic for ShiftAdd {
         self.attention.attend(&self.logarithms, cache.head(index), queries, past, mixed, worker);
     }
 
-    fn warm(&self, cache: &PlaneCache, context: usize, query: &[f32], mixed: &mut [f32], worker: &mut Worker) {
-        let group = self.attention.group();
-        self.attend(cache, 0, &query[..group], 0..context, &mut mixed[..group], worker);
+    fn reserve(&self, cache: &PlaneCache, context: usize, worker: &mut Worker) {
+        cache.head(0).reserve(self.attention.sharing(), context, worker);
     }
 
     fn gate(&self, gate: &mut [f32], up: &[f32]) {
