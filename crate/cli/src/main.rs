@@ -5,6 +5,7 @@
 //! output is one JSON object.
 
 mod bench;
+mod digest;
 mod folder;
 mod generate;
 mod graph;
@@ -45,6 +46,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// JSON documents as vectors: embed, search, get, explain
     Json(json::Arguments),
+    /// A checksum of the scores after each token of a text: the same on every engine
+    Digest(digest::Arguments),
     /// Time prefill and decode
     Bench(bench::Arguments),
     /// Vectors of a graph's nodes
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Perplexity(arguments) => perplexity::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Json(arguments) => json::run(arguments),
+        Command::Digest(arguments) => digest::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),
     };
