@@ -7,6 +7,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Failure, isScript, main, onPath, run, say } from "./shared/command.mjs";
+import { buildCensus, census } from "./shared/census.mjs";
 import { cargoTool, root, target } from "./shared/folders.mjs";
 import { haveRustSources, sysroot } from "./shared/rust.mjs";
 
@@ -54,6 +55,7 @@ export async function buildWasm({ log = say } = {}) {
   const parent = join(root, "web", "lib", "wasm");
   await mkdir(parent, { recursive: true });
   const threads = haveRustSources();
+  await buildCensus();
   for (const [build, options] of Object.entries(BUILDS)) {
     const temporary = join(parent, `.${build}-${process.pid}`);
     try {
@@ -121,13 +123,14 @@ function bind(bindgen, module, folder) {
   return run(bindgen, [...words, "--out-dir", folder, module]);
 }
 
-/** Optimises in place. */
-function optimise(module, { features, threads }) {
+/** Optimises in place, and writes products by constants, which are places of elements, as shifts and additions. */
+async function optimise(module, { features, threads }) {
   const wasmOpt = join(root, "node_modules", "binaryen", "bin", "wasm-opt");
   const enabled = [...FEATURES, ...(features.includes("relaxed-simd") ? ["relaxed-simd"] : [])];
   if (threads) enabled.push("threads");
   const words = ["-O3", ...enabled.map((feature) => `--enable-${feature}`), module, "-o", module];
-  return run(process.execPath, [wasmOpt, ...words]);
+  await run(process.execPath, [wasmOpt, ...words]);
+  await run(census, ["lower", module, "--output", module]);
 }
 
 const kilobytes = (bytes) => `${(bytes.length / 1000).toFixed(0)} kB`;

@@ -101,19 +101,28 @@ export async function packageInChromium(folder, { isolated = false } = {}) {
   return { page, close };
 }
 
-/** One text completion by the package in Chromium. `options` are those of `load`, `request` that of `model.complete`. */
-export async function completeInChromium(folder, options, request) {
+/**
+ * Loads a model folder with the package in Chromium and answers with `work(model, request)`, which runs in the page and so
+ * knows nothing from outside. `options` are those of `load`.
+ */
+export async function inChromium(folder, options, request, work) {
   const { page, close } = await packageInChromium(folder, { isolated: options.threads > 1 });
   try {
-    return await page.evaluate(
-      async ([options, request]) => {
-        const { load } = await import("/build/index.js");
-        const model = await load("/model/", { ...options, cache: false });
-        return { ...(await model.complete(request)), info: model.info };
-      },
-      [options, request],
-    );
+    await page.evaluate(async (options) => {
+      const { load } = await import("/build/index.js");
+      globalThis.model = await load("/model/", { ...options, cache: false });
+    }, options);
+    // A function of its own, as the page's policy forbids to make one from text.
+    const text = `(${work})(globalThis.model, ${JSON.stringify(request)})`;
+    return await page.evaluate(text);
   } finally {
     await close();
   }
 }
+
+/** One text completion by the package in Chromium. `options` are those of `load`, `request` that of `model.complete`. */
+export const completeInChromium = (folder, options, request) =>
+  inChromium(folder, options, request, async (model, request) => ({
+    ...(await model.complete(request)),
+    info: model.info,
+  }));

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { join } from "node:path";
-import { detect } from "nomul";
 import { modelFolder } from "../../pkg-scripts/model.mjs";
 import { COMMAND_ENGINES, command, completeInChromium, inNode } from "../../pkg-scripts/shared/engines.mjs";
 import { root } from "../../pkg-scripts/shared/folders.mjs";
+import { CHROMIUM_LOADS, NODE_LOADS } from "./loads.mjs";
 
 const PROMPT = "Once upon a time, in a village of 27 houses,";
 
@@ -15,16 +15,6 @@ const REQUESTS = {
   greedy: { temperature: 0, seed: 1 },
   sampled: { temperature: 1.2, seed: 20 },
 };
-
-const { relaxedSimd, threads: canShare } = detect();
-
-/** What runs in Chromium; Node compiles relaxed SIMD from version 22 on. */
-const LOADS = [
-  ...["simd", "relaxed"].map((build) => ({ build, threads: 1 })),
-  ...(canShare ? [2, 3].map((threads) => ({ build: "simd-threads", threads })) : []),
-  ...(canShare ? [{ build: "relaxed-threads", threads: 2 }] : []),
-];
-const NODE_LOADS = LOADS.filter(({ build }) => relaxedSimd || build.startsWith("simd"));
 
 /** Defines the tests of one model: `folder()` is where it is, `tokens` how many are generated. */
 function sameTokens(title, folder, tokens) {
@@ -81,7 +71,7 @@ function sameTokens(title, folder, tokens) {
           });
         }
 
-        for (const options of LOADS) {
+        for (const options of CHROMIUM_LOADS) {
           test(`Chromium, ${options.build}, threads: ${options.threads}`, async () => {
             const { info, choices } = await completeInChromium(where, options, request());
             assert.deepEqual([info.build, info.threads], [options.build, options.threads]);

@@ -15,7 +15,8 @@ use convert::{Progress, Shard, from_js, throw, to_js};
 /// A model with its tokenizer, its chat template and one conversation's state.
 #[wasm_bindgen]
 pub struct Engine {
-    session: Session,
+    /// It lives as long as the memory of the module: a call that could end it would have to know how.
+    session: &'static mut Session,
 }
 
 #[wasm_bindgen]
@@ -40,7 +41,7 @@ impl Engine {
             generation_config.as_deref(),
             context_length.map(|length| length as usize),
         );
-        Ok(Engine { session: session.map_err(throw)? })
+        Ok(Engine { session: Box::leak(Box::new(session.map_err(throw)?)) })
     }
 
     /// The files of weights, in the order to stream: `{ file, bytes, sha256 }`.
@@ -116,6 +117,11 @@ impl Engine {
     ) -> Result<usize, JsValue> {
         let options: GenerateOptions = from_js(options, "options")?;
         self.session.start(prompt, options).map_err(throw)
+    }
+
+    /// Computes what `step` tells next. Nothing that this calls multiplies: `npm run bench -- census` follows it.
+    pub fn compute(&mut self) {
+        self.session.compute();
     }
 
     /// Reads some more of the prompt, or writes one token, or says that the answer has ended.

@@ -48,6 +48,8 @@ export interface Engine {
   detokenize(ids: Uint32Array): string;
   /** Answers with the number of prompt tokens that need not be read again. */
   start(prompt: Uint32Array, options: EngineOptions): number;
+  /** Computes what `step` tells next: all of the arithmetic, and nothing else. */
+  compute(): void;
   step(): Step;
   logits(ids: Uint32Array): Float32Array;
   /** Has the team do the work; the engines for one thread have none. */

@@ -19,6 +19,7 @@ export async function generate(
   const cached = engine.start(prompt, engineOptions(request, defaults));
   const clock = new Clock(arrived, prompt.length - cached);
   for (;;) {
+    engine.compute();
     const step = engine.step();
     switch (step.type) {
       case "prefill":
