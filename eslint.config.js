@@ -6,7 +6,16 @@ import svelteConfig from "./svelte.config.js";
 
 export default typescript.config(
   {
-    ignores: ["target/", "dist/", ".cache/", "test-results/", "web/lib/build/", "web/lib/wasm/", "tests/golden/"],
+    ignores: [
+      "target/",
+      "dist/",
+      ".cache/",
+      "test-results/",
+      "web/lib/build/",
+      "web/lib/wasm/",
+      "web/app/wasm/",
+      "tests/golden/",
+    ],
   },
   js.configs.recommended,
   typescript.configs.recommended,

@@ -1,5 +1,5 @@
 // The wasm engines, into web/lib/wasm/: crate/wasm compiled for plain and for relaxed SIMD, each for one thread and for
-// several, and crate/vectors.
+// several, and crate/vectors. Into web/app/wasm/ what the page alone needs: crate/treemap.
 
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -21,10 +21,16 @@ const BUILDS = {
   "simd-threads": { crate: "nomul-wasm", features: ["simd128"], threads: true },
   "relaxed-threads": { crate: "nomul-wasm", features: ["simd128", "relaxed-simd"], threads: true },
   vectors: { crate: "nomul-vectors", features: ["simd128"] },
+  treemap: { crate: "nomul-treemap", features: [], of: "app" },
 };
 
-/** Their names, which are those of their folders. */
-export const WASM_BUILDS = Object.keys(BUILDS);
+/** Where a build's files lie: in the package, or in the page. */
+const parentOf = ({ of = "lib" }) => join(root, "web", of, "wasm");
+
+/** The modules of all builds. */
+export const WASM_MODULES = Object.entries(BUILDS).map(([build, options]) =>
+  join(parentOf(options), build, "nomul_bg.wasm"),
+);
 
 /** What rustc's wasm32 target takes for granted, by wasm-opt's names, and SIMD. */
 const FEATURES = [
@@ -52,14 +58,13 @@ const THREAD_FLAGS = [
 export async function buildWasm({ log = say } = {}) {
   const bindgen = existsSync(cargoTool("wasm-bindgen")) ? cargoTool("wasm-bindgen") : onPath("wasm-bindgen");
   if (!bindgen) throw new Failure("wasm-bindgen is not there: npm run setup builds it");
-  const parent = join(root, "web", "lib", "wasm");
-  await mkdir(parent, { recursive: true });
   const threads = haveRustSources();
   await buildCensus();
   for (const [build, options] of Object.entries(BUILDS)) {
+    const parent = parentOf(options);
     const temporary = join(parent, `.${build}-${process.pid}`);
     try {
-      await mkdir(temporary);
+      await mkdir(temporary, { recursive: true });
       if (options.threads && !threads) {
         log(`  ${build}: left out, the sources of Rust's standard library are not there (npm run setup says more)`);
         await leaveOut(join(parent, build.replace("-threads", "")), temporary);
@@ -75,6 +80,7 @@ export async function buildWasm({ log = say } = {}) {
       await rm(temporary, { recursive: true, force: true });
     }
   }
+  const parent = parentOf({});
   await writeFile(join(parent, "threads.js"), `export const threadBuilds = ${threads};\n`);
   await writeFile(
     join(parent, "threads.d.ts"),
@@ -103,7 +109,7 @@ async function compile(build, { crate, features, threads }) {
   // Paths of the machine that builds have no place in what is shipped.
   const cargoHome = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
   const flags = [
-    `-Ctarget-feature=${features.map((feature) => `+${feature}`).join(",")}`,
+    ...(features.length > 0 ? [`-Ctarget-feature=${features.map((feature) => `+${feature}`).join(",")}`] : []),
     `--remap-path-prefix=${root}=nomul`,
     `--remap-path-prefix=${cargoHome}=cargo`,
     ...(threads ? [...THREAD_FLAGS, `--remap-path-prefix=${sysroot()}=rust`] : []),
@@ -139,8 +145,9 @@ const HELP = `
 usage: node pkg-scripts/build-wasm.mjs
 
 Compiles crate/wasm for plain and for relaxed SIMD, for one thread and for several, into web/lib/wasm/simd, relaxed,
-simd-threads and relaxed-threads, and crate/vectors into web/lib/wasm/vectors. Those for several threads need the sources of
-Rust's standard library (rustup component add rust-src) and are left out where they are missing.
+simd-threads and relaxed-threads, crate/vectors into web/lib/wasm/vectors, and crate/treemap into web/app/wasm/treemap. Those
+for several threads need the sources of Rust's standard library (rustup component add rust-src) and are left out where
+they are missing.
 `;
 
 if (isScript(import.meta.url)) await main({ help: HELP }, () => buildWasm());

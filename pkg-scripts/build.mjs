@@ -2,7 +2,7 @@
 
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { WASM_BUILDS } from "./build-wasm.mjs";
+import { WASM_MODULES } from "./build-wasm.mjs";
 import { setup } from "./setup.mjs";
 import { fromUser, isScript, main, run, say } from "./shared/command.mjs";
 import { atomically } from "./shared/atomic.mjs";
@@ -15,19 +15,20 @@ const ENGINE = [
   "Cargo.toml",
   "Cargo.lock",
   "rust-toolchain.toml",
+  "crate/census",
   "crate/nomul",
   "crate/team",
   "crate/text",
+  "crate/treemap",
   "crate/vectors",
   "crate/wasm",
   "pkg-scripts/build-wasm.mjs",
+  "pkg-scripts/shared/census.mjs",
 ];
 /** What the package adds to them. */
 const PACKAGE = [...ENGINE, "package-lock.json", "web/lib"];
 /** What the page adds to the package. */
 const PAGE = [...PACKAGE, "index.html", "vite.config.js", "svelte.config.js", "web/app"];
-
-const engine = (build) => join(root, "web", "lib", "wasm", build, "nomul_bg.wasm");
 
 /** The package as npm would publish it: web/lib with its engines and its compiled TypeScript. */
 export async function buildPackage() {
@@ -37,7 +38,7 @@ export async function buildPackage() {
       title: "building the wasm engines",
       inputs: ENGINE,
       settings: { threads: haveRustSources() },
-      outputs: WASM_BUILDS.map(engine),
+      outputs: WASM_MODULES,
     },
     () => run(process.execPath, ["pkg-scripts/build-wasm.mjs"]),
   );

@@ -22,6 +22,7 @@ export const arithmeticOf = (build) =>
  * executes is written there.
  */
 export async function count(module, exports, { counting } = {}) {
+  await buildCensus();
   const words = ["count", module, "--json", ...exports.flatMap((name) => ["--from", name])];
   if (counting) words.push("--instrument", counting);
   return JSON.parse(await output(census, words));

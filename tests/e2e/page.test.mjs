@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
+import { command } from "../../pkg-scripts/shared/engines.mjs";
 import { misbehave } from "../../web/lib/test/support/server.mjs";
 import { complete, modelFolder, open, ready, say, serveSite, startBrowser } from "./support/page.mjs";
 
@@ -155,6 +156,29 @@ describe("the bits", () => {
     for (const key of ["ArrowDown", "ArrowRight", "ArrowRight"]) await page.keyboard.press(key);
     assert.equal(await page.evaluate(() => document.activeElement.dataset.name), "model.layers.1.self_attn.v_proj");
     assert.match(await page.locator(".detail").innerText(), /model\.layers\.1\.self_attn\.v_proj/);
+  });
+
+  test("the treemap shows bytes as areas, by keyboard too, and everyone can use it", async () => {
+    await page.getByRole("radio", { name: "bytes" }).check();
+    const pieces = page.getByRole("option");
+    await pieces.first().waitFor();
+    const { matrices } = await command("native", "inspect", folder, []);
+    const total = matrices.reduce((sum, { bytes }) => sum + bytes, 0);
+    const areas = await pieces.evaluateAll((all) => all.map(({ dataset }) => [dataset.name, Number(dataset.area)]));
+    assert.equal(areas.length, matrices.length);
+    const whole = areas.reduce((sum, [, area]) => sum + area, 0);
+    for (const { name, bytes } of matrices) {
+      const share = areas.find(([each]) => each === name)[1] / whole;
+      assert.ok(Math.abs(share / (bytes / total) - 1) < 1e-9, `${name}: ${share}`);
+    }
+    await pieces.first().focus();
+    await page.keyboard.press("ArrowRight");
+    assert.equal(await page.locator(":focus").getAttribute("data-name"), areas[1][0]);
+    assert.equal(await page.locator(".detail .name").textContent(), areas[1][0]);
+    await page.getByRole("radio", { name: "error" }).check();
+    assert.deepEqual(await seriousViolations(page), []);
+    await page.getByRole("radio", { name: "layers" }).check();
+    await page.getByRole("grid").waitFor();
   });
 
   test("fewer planes answer too", async () => {

@@ -57,6 +57,14 @@ export function shade(planes: number): number {
   return Math.min(Math.max(planes, 1), 6);
 }
 
+/** Where one step of the colour scale for errors ends: the next holds errors twice as large. */
+export const ERRORS = [0.0005, 0.001, 0.002, 0.004, 0.008] as const;
+
+/** The step of the colour scale for an error: paler is better. One that is not known is palest. */
+export function errorShade(error: number): number {
+  return 1 + ERRORS.filter((end) => error > end).length;
+}
+
 /** A relative error: `4.31 %`. It is not a number where the quantiser did not write it down. */
 export function percent(fraction: number): string {
   return Number.isNaN(fraction) ? "unknown" : `${(fraction * 100).toFixed(2)}\u00a0%`;
