@@ -54,16 +54,19 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let mbat = per_second(seconds, || {
         bundle.clear();
         roles.iter().zip(&values).for_each(|(role, value)| bundle.add_bound(role, value, 1));
+        let bundle = bundle.against();
         candidates.iter().map(|candidate| bundle.dot(candidate)).sum::<i64>()
     });
+    let pairs: Vec<(&Bits, &Bits)> = keys.iter().zip(&values).collect();
     let map = per_second(seconds, || {
         bundle.clear();
-        keys.iter().zip(&values).for_each(|(key, value)| bundle.add(&key.bind(value), 1));
+        bundle.add_products(&pairs);
+        let bundle = bundle.against();
         candidates.iter().map(|candidate| bundle.dot(candidate)).sum::<i64>()
     });
     let bsc = per_second(seconds, || {
         bundle.clear();
-        keys.iter().zip(&values).for_each(|(key, value)| bundle.add(&key.bind(value), 1));
+        bundle.add_products(&pairs);
         let signs = bundle.majority(&ties);
         candidates.iter().map(|candidate| signs.dot(candidate)).sum::<i64>()
     });

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Result, bail,
-    vsa::{Bits, Bundle, Sums, levels::Line},
+    vsa::{Against, Bits, Bundle, Sums, levels::Line},
 };
 
 /// A vector as it is kept: the sums themselves, or their signs alone.
@@ -153,6 +153,7 @@ impl Encoder {
     fn best(&mut self, node: &Arc<Node>, known: &Known, numbers: &Sums) -> Result<Best> {
         let mut best = Best { value: None, dot: i64::MIN, candidates: 0 };
         let sliced = Bundle::from_sums(numbers);
+        let sliced = sliced.against();
         let mut symbol = Bits::identity(numbers.dimension());
         // A bundle made of sums is twice as large.
         let mut offer = |encoder: &mut Encoder, best: &mut Best, value: Value| -> Result<()> {
@@ -240,13 +241,13 @@ impl Encoder {
         if other.dimension() != self.schema().dimension {
             bail!(Shape, "a vector of {} numbers, the encoder's have {}", other.dimension(), self.schema().dimension);
         }
-        struct Explain {
-            other: Bundle,
+        struct Explain<'a> {
+            other: Against<'a>,
             steps: Vec<Step>,
             dots: Vec<(Agreement, i64)>,
             squares: f64,
         }
-        impl Visitor for Explain {
+        impl Visitor for Explain<'_> {
             fn enter(&mut self, step: &dyn Fn() -> Step) {
                 self.steps.push(step());
             }
@@ -263,7 +264,7 @@ impl Encoder {
             }
         }
         let other_sums = Bundle::from_sums(&other.sums());
-        let mut explain = Explain { other: other_sums, steps: Vec::new(), dots: Vec::new(), squares: 0.0 };
+        let mut explain = Explain { other: other_sums.against(), steps: Vec::new(), dots: Vec::new(), squares: 0.0 };
         let root = self.root();
         self.walk(&root, value, 1.0, &mut explain)?;
         let dimension = other.dimension() as f64;
@@ -292,6 +293,7 @@ impl Encoder {
             bail!(Shape, "a vector of {} numbers, the encoder's have {}", first.dimension(), self.schema().dimension);
         }
         let sliced = Bundle::from_sums(&first.sums());
+        let sliced = sliced.against();
         let mut best: Option<(i64, Path)> = None;
         let patterns: Vec<&str> = vocabulary.paths().filter(|path| !path.contains("[]")).collect();
         for pattern in patterns {

@@ -3,6 +3,8 @@
 //! A row is whole registers of sixteen bytes; rows lie one behind the other. Counts are integers, so every back end gives
 //! the same.
 
+pub mod counters;
+
 use super::{BackEnd, Kernel, Simd, simd::run};
 
 /// Byte lanes hold the counts of so many registers: 31 times 8 ones are below 256.

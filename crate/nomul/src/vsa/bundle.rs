@@ -3,7 +3,10 @@
 use alloc::{vec, vec::Vec};
 
 use super::{Bits, Role, Sums, bits::same, words};
-use crate::kernel::best;
+use crate::kernel::{
+    best,
+    bits::counters::{self, Terms},
+};
 
 /// Most of what a bundle can hold: weights added up. Counters then fit their type with room to spare.
 pub const MAX_TOTAL: u32 = 1 << 30;
@@ -61,6 +64,26 @@ impl Bundle {
         same(self.dimension, x.dimension());
         self.grow(weight);
         words::count_plain(best(), x.words(), weight, &mut self.planes, &mut self.scratch);
+    }
+
+    /// Adds every one of a list, in one go: faster than one after the other.
+    pub fn add_all(&mut self, list: &[&Bits]) {
+        list.iter().for_each(|x| same(self.dimension, x.dimension()));
+        self.add_terms(list);
+    }
+
+    /// Adds `a.bind(b)` for every pair of a list, in one go.
+    pub fn add_products(&mut self, pairs: &[(&Bits, &Bits)]) {
+        for (a, b) in pairs {
+            same(self.dimension, a.dimension());
+            same(self.dimension, b.dimension());
+        }
+        self.add_terms(pairs);
+    }
+
+    fn add_terms<T: Terms + ?Sized>(&mut self, terms: &T) {
+        self.grow(u32::try_from(terms.count()).unwrap_or(u32::MAX));
+        counters::count(best(), terms, self.scratch.len(), &mut self.planes);
     }
 
     /// Adds `weight * role.bind(x)` in one go.
@@ -129,19 +152,16 @@ impl Bundle {
 
     /// `<v, x>`: counted plane by plane, with no product.
     pub fn dot(&self, x: &Bits) -> i64 {
-        same(self.dimension, x.dimension());
-        // v = total - 2 c and x = 1 - 2 b, so <v, x> = total * sum(x) - 2 sum(c) + 4 sum(c where b is set).
-        let (mut all, set) = (0, words::counted(best(), &self.planes, x.words()));
-        for (p, plane) in self.planes.chunks_exact(self.scratch.len()).enumerate() {
-            all += (words::common(best(), plane, plane) as u64) << p;
-        }
-        self.offset(x) - 2 * all as i64 + 4 * set as i64
+        self.against().dot(x)
     }
 
-    /// `total * sum(x)`: one product of two numbers, not of vectors.
-    fn offset(&self, x: &Bits) -> i64 {
-        let negative = words::common(best(), x.words(), x.words()) as i64;
-        self.total as i64 * (self.dimension as i64 - 2 * negative)
+    /// For dot products with several vectors: what they share is worked out once.
+    pub fn against(&self) -> Against<'_> {
+        // Whatever is set in any plane is set here.
+        let everywhere = alloc::vec![u64::MAX; self.scratch.len()];
+        let (all, _) = counters::counted(best(), &self.planes, &everywhere);
+        // total * D: one product of two numbers, not of vectors.
+        Against { bundle: self, sum: self.total as i64 * self.dimension as i64 - 2 * all as i64 }
     }
 
     /// The bundle of whole numbers, so that they can be compared with many sign vectors by counting.
@@ -160,5 +180,43 @@ impl Bundle {
             }
         }
         bundle
+    }
+}
+
+/// A bundle `v` that is compared with one vector after the other.
+pub struct Against<'a> {
+    bundle: &'a Bundle,
+    /// Of all its numbers.
+    sum: i64,
+}
+
+impl Against<'_> {
+    /// `<v, x>`
+    pub fn dot(&self, x: &Bits) -> i64 {
+        same(self.bundle.dimension, x.dimension());
+        let (counted, set) = counters::counted(best(), &self.bundle.planes, x.words());
+        // x is -1 where it is set: <v, x> = sum(v) - 2 sum(v where it is set), and v = total - 2 c.
+        let negative = self.bundle.total as i64 * set as i64 - 2 * counted as i64;
+        self.sum - 2 * negative
+    }
+}
+
+impl Terms for [&Bits] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+    #[inline(always)]
+    fn term(&self, term: usize) -> (&[u64], Option<&[u64]>) {
+        (self[term].words(), None)
+    }
+}
+
+impl Terms for [(&Bits, &Bits)] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+    #[inline(always)]
+    fn term(&self, term: usize) -> (&[u64], Option<&[u64]>) {
+        (self[term].0.words(), Some(self[term].1.words()))
     }
 }

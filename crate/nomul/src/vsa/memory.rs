@@ -100,12 +100,14 @@ impl ItemMemory {
     /// Dot products of a bundle with every item.
     pub fn dots(&self, query: &Bundle) -> Vec<i64> {
         same(self.dimension, query.dimension());
+        let query = query.against();
         self.items.iter().map(|item| query.dot(item)).collect()
     }
 
     /// The nearest item of a bundle; the first of several equally near. Fails in an empty memory.
     pub fn nearest(&self, query: &Bundle) -> Result<Match> {
         same(self.dimension, query.dimension());
+        let query = query.against();
         self.best(|item| query.dot(item))
     }
 

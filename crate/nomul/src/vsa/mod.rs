@@ -40,7 +40,7 @@ mod ternary;
 mod words;
 
 pub use bits::Bits;
-pub use bundle::{Bundle, MAX_TOTAL};
+pub use bundle::{Against, Bundle, MAX_TOTAL};
 pub use classifier::Classifier;
 pub use memory::{ItemMemory, Match};
 pub use resonator::{Factors, resonator};

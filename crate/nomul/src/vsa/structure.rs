@@ -5,12 +5,14 @@
 //!
 //! Shapes: all vectors of one call have the same dimension; empty lists give an empty bundle.
 
+use alloc::vec::Vec;
+
 use super::{Bits, Bundle, Role};
 
 /// `x1 + x2 + …`
 pub fn multiset<'a>(dimension: usize, items: impl IntoIterator<Item = &'a Bits>) -> Bundle {
     let mut bundle = Bundle::new(dimension);
-    items.into_iter().for_each(|item| bundle.add(item, 1));
+    bundle.add_all(&items.into_iter().collect::<Vec<_>>());
     bundle
 }
 
@@ -22,7 +24,7 @@ pub fn multibind<'a>(dimension: usize, items: impl IntoIterator<Item = &'a Bits>
 /// `key1 · value1 + key2 · value2 + …`; binding the bundle with a key gives its value, and noise.
 pub fn hash_table<'a>(dimension: usize, pairs: impl IntoIterator<Item = (&'a Bits, &'a Bits)>) -> Bundle {
     let mut bundle = Bundle::new(dimension);
-    pairs.into_iter().for_each(|(key, value)| bundle.add(&key.bind(value), 1));
+    bundle.add_products(&pairs.into_iter().collect::<Vec<_>>());
     bundle
 }
 

@@ -8,7 +8,7 @@ use super::{
     draw::{Draw, Kind},
     *,
 };
-use crate::kernel::BACK_ENDS;
+use crate::kernel::{BACK_ENDS, bits::counters};
 
 mod algebra;
 mod holds;
@@ -92,7 +92,10 @@ fn every_back_end_equals_the_textbook() {
             let different: u32 = (0..dimension).map(|i| set(&x, i) ^ set(&s, i)).sum();
             assert_eq!(words::different(back_end, x.words(), s.words()), different, "{}", place("different"));
             let counted: u64 = (0..dimension).map(|i| (set(&x, i) * counters[i]) as u64).sum();
-            assert_eq!(words::counted(back_end, &planes, x.words()), counted, "{}", place("counted"));
+            let set_in_x = (0..dimension).map(|i| set(&x, i)).sum();
+            for way in [counters::counted, counters::counted_plainly] {
+                assert_eq!(way(back_end, &planes, x.words()), (counted, set_in_x), "{}", place("counted"));
+            }
 
             words::complement(back_end, &mut planes, total, s.words());
             let mut turned = vec![0; dimension];
@@ -102,6 +105,79 @@ fn every_back_end_equals_the_textbook() {
                 assert_eq!(turned[i], expected, "{} at {i}", place("complement"));
             }
         }
+    }
+}
+
+/// Lists of every length that the adders take apart differently, onto counters that hold something already.
+#[test]
+fn lists_are_counted_as_one_after_the_other() {
+    for back_end in BACK_ENDS {
+        for dimension in [256, 319, 1_000, 65_536] {
+            let count = words::words(dimension);
+            let mut draw = other(dimension as u64);
+            let list: Vec<Bits> = (0..35).map(|_| Bits::random(dimension, &mut draw)).collect();
+            for (length, before) in [(0, 0), (1, 0), (2, 1), (3, 0), (4, 3), (5, 7), (7, 1), (8, 8), (15, 2), (33, 300)]
+            {
+                let total = length as u32 + before;
+                let mut expected = vec![0; count * (32 - total.leading_zeros()) as usize];
+                let mut scratch = vec![0; count];
+                if before > 0 {
+                    words::count_plain(back_end, list[34].words(), before, &mut expected, &mut scratch);
+                }
+                let (mut plain, mut products) = (expected.clone(), expected.clone());
+                for term in &list[..length] {
+                    words::count_plain(back_end, term.words(), 1, &mut expected, &mut scratch);
+                }
+                let terms: Vec<&Bits> = list[..length].iter().collect();
+                counters::count(back_end, &terms[..], count, &mut plain);
+                let place = alloc::format!("{length} on {before}, {}, {dimension}", back_end.name());
+                assert!(plain == expected, "{place}");
+
+                // What is bound with 34 once more is itself.
+                let bound: Vec<Bits> = terms.iter().map(|term| term.bind(&list[34])).collect();
+                let pairs: Vec<(&Bits, &Bits)> = bound.iter().map(|bits| (bits, &list[34])).collect();
+                counters::count(back_end, &pairs[..], count, &mut products);
+                assert!(products == expected, "products: {place}");
+            }
+        }
+    }
+}
+
+/// The most that bytes and lanes of sixteen bits have to hold.
+#[test]
+fn full_counters_do_not_overflow() {
+    let dimension = 65_536;
+    let ones = Bits::identity(dimension).negative();
+    for back_end in BACK_ENDS {
+        for planes in 0..=5usize {
+            let full = vec![u64::MAX; planes * ones.words().len()];
+            let expected = ((1 << planes) - 1) * dimension as u64;
+            for way in [counters::counted, counters::counted_plainly] {
+                assert_eq!(way(back_end, &full, ones.words()), (expected, dimension as u32), "{planes} planes");
+            }
+        }
+    }
+}
+
+/// MAP as a textbook has it: bytes of -1 and +1, products, sums, products again.
+#[test]
+fn map_equals_its_twin_of_bytes() {
+    let (d, pairs) = (10_000, 10);
+    let atoms = |kind: &[u8]| -> Vec<Bits> { (0..pairs).map(|i| Bits::atom(d, 1, &[kind, &[i]].concat())).collect() };
+    let (keys, values, candidates) = (atoms(b"key"), atoms(b"value"), atoms(b"candidate"));
+    let bytes = |x: &Bits| -> Vec<i8> { (0..d).map(|i| x.sign(i) as i8).collect() };
+    let mut twin = vec![0i8; d];
+    for (key, value) in keys.iter().zip(&values) {
+        for (sum, (a, b)) in twin.iter_mut().zip(bytes(key).iter().zip(bytes(value))) {
+            *sum += a * b;
+        }
+    }
+    let bundle = structure::hash_table(d, keys.iter().zip(&values));
+    assert!(bundle.sums().values().iter().zip(&twin).all(|(a, b)| *a == *b as i16));
+    let against = bundle.against();
+    for x in candidates.iter().chain(&keys) {
+        let expected: i64 = twin.iter().zip(bytes(x)).map(|(a, b)| *a as i64 * b as i64).sum();
+        assert_eq!(against.dot(x), expected);
     }
 }
 

@@ -162,16 +162,6 @@ kernels! {
         a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
     }
 
-    /// The counters of the places that are set in `x`, added up.
-    fn counted(planes: &'a [u64], x: &'a [u64]) -> u64 {
-        let mut sum = 0u64;
-        for (p, plane) in planes.chunks_exact(x.len()).enumerate() {
-            let set: u32 = plane.iter().zip(x).map(|(a, b)| (a & b).count_ones()).sum();
-            sum += (set as u64) << p;
-        }
-        sum
-    }
-
     /// The counters themselves: `out[i]` for each place.
     fn counters(planes: &'a [u64], words: usize, out: &'a mut [u32]) -> () {
         for (w, out) in out.chunks_mut(64).enumerate() {

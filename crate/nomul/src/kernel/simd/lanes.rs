@@ -11,12 +11,16 @@ pub trait Lanes<S: Simd>: Copy {
 
     /// These tiles' bytes of a pair.
     fn load(self, s: S, bytes: &[u8; 32]) -> Self::W;
+    /// These tiles' bytes of a pair to memory.
+    fn store(self, s: S, a: Self::W, bytes: &mut [u8; 32]);
     /// The register of a tile, counted from the first that is held.
     fn tile(self, s: S, a: Self::W, tile: usize) -> S::V;
     /// The byte in every lane.
     fn splat8(self, s: S, x: u8) -> Self::W;
     /// Bitwise and.
     fn and(self, s: S, a: Self::W, b: Self::W) -> Self::W;
+    /// Bitwise exclusive or.
+    fn xor(self, s: S, a: Self::W, b: Self::W) -> Self::W;
     /// `table[index]` for each byte lane; every index is below 16.
     fn swizzle(self, s: S, table: &[u8; 16], index: Self::W) -> Self::W;
     /// 8-bit sums, wrapping.
@@ -44,6 +48,10 @@ impl<S: Simd, const TILE: usize> Lanes<S> for One<TILE> {
         s.load(&bytes.as_chunks::<16>().0[TILE])
     }
     #[inline(always)]
+    fn store(self, s: S, a: S::V, bytes: &mut [u8; 32]) {
+        s.store(a, &mut bytes.as_chunks_mut::<16>().0[TILE]);
+    }
+    #[inline(always)]
     fn tile(self, _: S, a: S::V, _: usize) -> S::V {
         a
     }
@@ -54,6 +62,10 @@ impl<S: Simd, const TILE: usize> Lanes<S> for One<TILE> {
     #[inline(always)]
     fn and(self, s: S, a: S::V, b: S::V) -> S::V {
         s.and(a, b)
+    }
+    #[inline(always)]
+    fn xor(self, s: S, a: S::V, b: S::V) -> S::V {
+        s.xor(a, b)
     }
     #[inline(always)]
     fn swizzle(self, s: S, table: &[u8; 16], index: S::V) -> S::V {
@@ -95,6 +107,12 @@ impl<S: Simd> Lanes<S> for Both {
         [s.load(&tiles[0]), s.load(&tiles[1])]
     }
     #[inline(always)]
+    fn store(self, s: S, a: Self::W, bytes: &mut [u8; 32]) {
+        let tiles = bytes.as_chunks_mut::<16>().0;
+        s.store(a[0], &mut tiles[0]);
+        s.store(a[1], &mut tiles[1]);
+    }
+    #[inline(always)]
     fn tile(self, _: S, a: Self::W, tile: usize) -> S::V {
         a[tile]
     }
@@ -105,6 +123,10 @@ impl<S: Simd> Lanes<S> for Both {
     #[inline(always)]
     fn and(self, s: S, a: Self::W, b: Self::W) -> Self::W {
         [s.and(a[0], b[0]), s.and(a[1], b[1])]
+    }
+    #[inline(always)]
+    fn xor(self, s: S, a: Self::W, b: Self::W) -> Self::W {
+        [s.xor(a[0], b[0]), s.xor(a[1], b[1])]
     }
     #[inline(always)]
     fn swizzle(self, s: S, table: &[u8; 16], index: Self::W) -> Self::W {

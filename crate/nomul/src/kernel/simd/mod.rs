@@ -4,6 +4,9 @@
 //! instructions do; the algorithms are written once over [`Simd`] and compiled for each token by [`run`]. Every
 //! operation is exact (integers) or correctly rounded (additions of floats), so all back ends give the same bits.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod bytes;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -13,6 +16,7 @@ mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use bytes::{bytes_of, bytes_of_mut};
 pub use lanes::{Both, Lanes, One};
 
 /// Sixteen bytes, read as 16 x u8, 8 x i16, 4 x i32 or 4 x f32 as the operation says.
@@ -222,4 +226,14 @@ pub fn run<K: Kernel>(back_end: BackEnd, kernel: K) -> K::Output {
 #[inline]
 pub fn on_best<K: Kernel>(kernel: K) -> K::Output {
     run(best(), kernel)
+}
+
+/// Counts bits in the widest way there is, where that is not a back end of its own: see [`avx512::counted`].
+#[cfg(target_arch = "x86_64")]
+pub use avx512::counted as counted_widely;
+
+/// There is no wider way here.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn counted_widely(_planes: &[u64], _x: &[u64]) -> Option<(u64, u32)> {
+    None
 }

@@ -237,6 +237,11 @@ impl Lanes<Avx2> for Wide {
         unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
     }
     #[inline(always)]
+    fn store(self, _: Avx2, a: __m256i, bytes: &mut [u8; 32]) {
+        // SAFETY: as in `load`.
+        unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), a) }
+    }
+    #[inline(always)]
     fn tile(self, _: Avx2, a: __m256i, tile: usize) -> __m128i {
         match tile {
             0 => op!(_mm256_castsi256_si128(a)),
@@ -250,6 +255,10 @@ impl Lanes<Avx2> for Wide {
     #[inline(always)]
     fn and(self, _: Avx2, a: __m256i, b: __m256i) -> __m256i {
         op!(_mm256_and_si256(a, b))
+    }
+    #[inline(always)]
+    fn xor(self, _: Avx2, a: __m256i, b: __m256i) -> __m256i {
+        op!(_mm256_xor_si256(a, b))
     }
     #[inline(always)]
     fn swizzle(self, s: Avx2, table: &[u8; 16], index: __m256i) -> __m256i {

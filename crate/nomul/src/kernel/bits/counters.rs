@@ -1,0 +1,306 @@
+//! Counters in bit planes: adding a list of vectors up, and comparing the sum with one vector after the other.
+//!
+//! Counter `i` has its bit `p` in `planes[p * words + i / 64] >> (i % 64)`, with `words` for each plane. One vector at a
+//! time would write every plane for each; a list goes through trees of full adders first, in registers, so that eight
+//! vectors write the upper planes once (Harley and Seal's way of counting). Textbooks stand in `vsa/tests.rs`.
+
+use crate::kernel::{
+    BackEnd, Kernel, Simd,
+    simd::{Lanes, bytes_of, bytes_of_mut, counted_widely, run},
+};
+
+/// The registers of a back end: 32 bytes, four words.
+type Wide<S> = <<S as Simd>::Both as Lanes<S>>::W;
+
+/// Planes that the adders hold in registers: of counts of one, two and four.
+const HELD: usize = 3;
+
+/// A list of vectors of bits.
+pub trait Terms {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// A term, as the exclusive or of two vectors of words or as one alone.
+    fn term(&self, term: usize) -> (&[u64], Option<&[u64]>);
+}
+
+/// Adds one to the counter of every place and term that is set. The planes have room for the sums.
+pub fn count<T: Terms + ?Sized>(back_end: BackEnd, terms: &T, words: usize, planes: &mut [u64]) {
+    for term in 0..terms.count() {
+        let (a, b) = terms.term(term);
+        assert!(a.len() == words && b.is_none_or(|b| b.len() == words), "words of a term");
+    }
+    run(back_end, Count { terms, words, planes });
+}
+
+struct Count<'a, T: ?Sized> {
+    terms: &'a T,
+    words: usize,
+    planes: &'a mut [u64],
+}
+
+impl<T: Terms + ?Sized> Kernel for Count<'_, T> {
+    type Output = ();
+
+    // No closures here and below: they could not be forced inline, and what is not has not the back end's instructions.
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let Count { terms, words, planes } = self;
+        let lanes = S::Both::default();
+        for at in 0..words / 4 {
+            let mut held = [lanes.splat8(s, 0); HELD];
+            for (held, plane) in held.iter_mut().zip(planes.chunks_exact(words)) {
+                *held = load(s, plane, at);
+            }
+            let mut next = 0;
+            while next + 8 <= terms.count() {
+                let a = four(s, terms, next, at, &mut held);
+                let b = four(s, terms, next + 4, at, &mut held);
+                let carry = full(s, &mut held[2], a, b);
+                up(s, planes, words, at, carry);
+                next += 8;
+            }
+            let left = terms.count() - next;
+            if left & 4 != 0 {
+                let carry = four(s, terms, next, at, &mut held);
+                let carry = half(s, &mut held[2], carry);
+                up(s, planes, words, at, carry);
+                next += 4;
+            }
+            if left & 2 != 0 {
+                let carry = full(s, &mut held[0], term(s, terms, next, at), term(s, terms, next + 1, at));
+                let carry = half(s, &mut held[1], carry);
+                let carry = half(s, &mut held[2], carry);
+                up(s, planes, words, at, carry);
+                next += 2;
+            }
+            if left & 1 != 0 {
+                let carry = half(s, &mut held[0], term(s, terms, next, at));
+                let carry = half(s, &mut held[1], carry);
+                let carry = half(s, &mut held[2], carry);
+                up(s, planes, words, at, carry);
+            }
+            for (held, plane) in held.iter().zip(planes.chunks_exact_mut(words)) {
+                lanes.store(s, *held, &mut bytes_of_mut(plane).as_chunks_mut::<32>().0[at]);
+            }
+        }
+        // What fills no register.
+        for word in words / 4 * 4..words {
+            for i in 0..terms.count() {
+                let (a, b) = terms.term(i);
+                let mut carry = a[word] ^ b.map_or(0, |b| b[word]);
+                for plane in planes.chunks_exact_mut(words) {
+                    let next = plane[word] & carry;
+                    plane[word] ^= carry;
+                    carry = next;
+                }
+            }
+        }
+    }
+}
+
+/// The `at`-th four words.
+#[inline(always)]
+fn load<S: Simd>(s: S, words: &[u64], at: usize) -> Wide<S> {
+    S::Both::default().load(s, &bytes_of(words).as_chunks::<32>().0[at])
+}
+
+/// The `at`-th four words of a term.
+#[inline(always)]
+fn term<S: Simd, T: Terms + ?Sized>(s: S, terms: &T, term: usize, at: usize) -> Wide<S> {
+    let (a, b) = terms.term(term);
+    let a = load(s, a, at);
+    match b {
+        Some(b) => S::Both::default().xor(s, a, load(s, b, at)),
+        None => a,
+    }
+}
+
+/// The sum of three bits of each place: what stays becomes `sum`, what goes to the next plane is the answer.
+#[inline(always)]
+fn full<S: Simd>(s: S, sum: &mut Wide<S>, a: Wide<S>, b: Wide<S>) -> Wide<S> {
+    let lanes = S::Both::default();
+    let (either, both) = (lanes.xor(s, *sum, a), lanes.and(s, *sum, a));
+    *sum = lanes.xor(s, either, b);
+    lanes.xor(s, both, lanes.and(s, either, b))
+}
+
+/// The same of two bits.
+#[inline(always)]
+fn half<S: Simd>(s: S, sum: &mut Wide<S>, a: Wide<S>) -> Wide<S> {
+    let lanes = S::Both::default();
+    let carry = lanes.and(s, *sum, a);
+    *sum = lanes.xor(s, *sum, a);
+    carry
+}
+
+/// Adds four terms into the planes of ones and twos; the answer belongs to that of fours.
+#[inline(always)]
+fn four<S: Simd, T: Terms + ?Sized>(s: S, terms: &T, i: usize, at: usize, held: &mut [Wide<S>; HELD]) -> Wide<S> {
+    let a = full(s, &mut held[0], term(s, terms, i, at), term(s, terms, i + 1, at));
+    let b = full(s, &mut held[0], term(s, terms, i + 2, at), term(s, terms, i + 3, at));
+    full(s, &mut held[1], a, b)
+}
+
+/// What is carried out of the planes that are held goes up one by one.
+#[inline(always)]
+fn up<S: Simd>(s: S, planes: &mut [u64], words: usize, at: usize, mut carry: Wide<S>) {
+    let lanes = S::Both::default();
+    for plane in planes.chunks_exact_mut(words).skip(HELD) {
+        let place = &mut bytes_of_mut(plane).as_chunks_mut::<32>().0[at];
+        let mut sum = lanes.load(s, place);
+        carry = half(s, &mut sum, carry);
+        lanes.store(s, sum, place);
+    }
+}
+
+/// The counters of the places that are set in `x`, added up, and how many those places are.
+pub fn counted(back_end: BackEnd, planes: &[u64], x: &[u64]) -> (u64, u32) {
+    assert!(!x.is_empty() && planes.len().is_multiple_of(x.len()), "whole planes");
+    if back_end != BackEnd::Scalar
+        && let Some(counted) = counted_widely(planes, x)
+    {
+        return counted;
+    }
+    counted_plainly(back_end, planes, x)
+}
+
+/// [`counted`] with what every back end has.
+pub fn counted_plainly(back_end: BackEnd, planes: &[u64], x: &[u64]) -> (u64, u32) {
+    run(back_end, Counted { planes, x })
+}
+
+struct Counted<'a> {
+    planes: &'a [u64],
+    x: &'a [u64],
+}
+
+impl Kernel for Counted<'_> {
+    type Output = (u64, u32);
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) -> (u64, u32) {
+        let Counted { planes, x } = self;
+        let mut set = 0;
+        let mut sum = 0;
+        for (group, planes) in planes.chunks(TOGETHER * x.len()).enumerate() {
+            let (weighed, count) = match planes.len() / x.len() {
+                1 => weighed::<S, 1>(s, planes, x),
+                2 => weighed::<S, 2>(s, planes, x),
+                3 => weighed::<S, 3>(s, planes, x),
+                _ => weighed::<S, 4>(s, planes, x),
+            };
+            sum += weighed << (TOGETHER * group);
+            set = count;
+        }
+        if planes.is_empty() {
+            set = weighed::<S, 0>(s, planes, x).1;
+        }
+        (sum, set)
+    }
+}
+
+/// Planes that are looked up together: their counts of eight places add up to 120 at most, so bytes hold two of them.
+const TOGETHER: usize = 4;
+
+/// The bits of a half byte, counted, in the weight of each plane.
+static COUNTS: [[u8; 16]; TOGETHER] = {
+    let mut counts = [[0; 16]; TOGETHER];
+    let mut plane = 0;
+    while plane < TOGETHER {
+        let mut half = 0;
+        while half < 16 {
+            counts[plane][half] = ((half as u32).count_ones() as u8) << plane;
+            half += 1;
+        }
+        plane += 1;
+    }
+    counts
+};
+
+/// [`counted`] for `PLANES` planes, at most [`TOGETHER`].
+#[inline(always)]
+fn weighed<S: Simd, const PLANES: usize>(s: S, planes: &[u64], x: &[u64]) -> (u64, u32) {
+    let lanes = S::Both::default();
+    let zero = lanes.splat8(s, 0);
+    // Bytes hold the counts of two blocks. Lanes of 16 bits hold those of all: 256 blocks of 256 places at most.
+    let (mut sums, mut sets) = (zero, zero);
+    let whole = x.len() / 4;
+    let mut rows: [&[[u8; 32]]; PLANES] = [&[]; PLANES];
+    for (row, plane) in rows.iter_mut().zip(planes.chunks_exact(x.len())) {
+        *row = &bytes_of(plane).as_chunks::<32>().0[..whole];
+    }
+    let registers = &bytes_of(x).as_chunks::<32>().0[..whole];
+    for block in (0..whole).step_by(2) {
+        let (mut sum, mut set) = add::<S, PLANES>(s, &rows, registers, block, (zero, zero));
+        if block + 1 < whole {
+            (sum, set) = add::<S, PLANES>(s, &rows, registers, block + 1, (sum, set));
+        }
+        (sums, sets) = (widened(s, sums, sum), widened(s, sets, set));
+    }
+    let (mut sum, mut set) = (total(s, sums), total(s, sets) as u32);
+    // What fills no register.
+    for w in 4 * whole..x.len() {
+        set += x[w].count_ones();
+        for (p, plane) in planes.chunks_exact(x.len()).enumerate() {
+            sum += ((plane[w] & x[w]).count_ones() as u64) << p;
+        }
+    }
+    (sum, set)
+}
+
+/// Adds the counts of a block to bytes.
+#[inline(always)]
+fn add<S: Simd, const PLANES: usize>(
+    s: S,
+    rows: &[&[[u8; 32]]; PLANES],
+    x: &[[u8; 32]],
+    block: usize,
+    (mut sum, mut set): (Wide<S>, Wide<S>),
+) -> (Wide<S>, Wide<S>) {
+    let lanes = S::Both::default();
+    let half = lanes.splat8(s, 0x0f);
+    let x = lanes.load(s, &x[block]);
+    let (low, high) = (lanes.and(s, x, half), lanes.and(s, lanes.shr16::<4>(s, x), half));
+    set = lanes.add8(s, set, lanes.swizzle(s, &COUNTS[0], low));
+    set = lanes.add8(s, set, lanes.swizzle(s, &COUNTS[0], high));
+    for p in 0..PLANES {
+        let plane = lanes.load(s, &rows[p][block]);
+        sum = lanes.add8(s, sum, lanes.swizzle(s, &COUNTS[p], lanes.and(s, plane, low)));
+        let upper = lanes.and(s, lanes.shr16::<4>(s, plane), high);
+        sum = lanes.add8(s, sum, lanes.swizzle(s, &COUNTS[p], upper));
+    }
+    (sum, set)
+}
+
+/// Adds bytes, in pairs, to lanes of 16 bits.
+#[inline(always)]
+fn widened<S: Simd>(s: S, sums: Wide<S>, bytes: Wide<S>) -> Wide<S> {
+    let lanes = S::Both::default();
+    let low = lanes.and(s, bytes, lanes.load(s, &LOW_BYTES));
+    lanes.add16(s, lanes.add16(s, sums, low), lanes.shr16::<8>(s, bytes))
+}
+
+/// A mask of the lower byte of each lane of 16 bits.
+static LOW_BYTES: [u8; 32] = {
+    let mut mask = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        mask[i] = 0xff;
+        i += 2;
+    }
+    mask
+};
+
+/// All lanes of 16 bits, added up.
+#[inline(always)]
+fn total<S: Simd>(s: S, sums: Wide<S>) -> u64 {
+    let mut sum = 0;
+    for tile in <S::Both as Lanes<S>>::TILES {
+        let mut bytes = [0; 16];
+        s.store(S::Both::default().tile(s, sums, tile), &mut bytes);
+        for pair in bytes.as_chunks().0 {
+            sum += u16::from_le_bytes(*pair) as u64;
+        }
+    }
+    sum
+}
