@@ -1,7 +1,19 @@
-// Baselines of the same size in bytes: bags of "path=value", hashed into as many bytes as a vector has.
+// Baselines of the same size in bytes: bags of what a document holds, hashed into as many bytes as a vector has.
 
-const token = (path, value) => `${path}=${value}`;
-const tokens = (document) => Object.entries(document).map(([path, value]) => token(path, value));
+/** "path=value" for every leaf; items of arrays have no positions, which favours the baselines. */
+const values = (document) =>
+  Object.entries(document).flatMap(([path, value]) => [value].flat().map((each) => `${path}=${each}`));
+
+/** The same with texts taken apart into words, in lower case. */
+const words = (document) =>
+  Object.entries(document).flatMap(([path, value]) =>
+    [value].flat().flatMap((each) =>
+      String(each)
+        .toLowerCase()
+        .split(" ")
+        .map((word) => `${path}=${word}`),
+    ),
+  );
 
 /** FNV-1a, finished as in MurmurHash3: 32 bits. */
 function hash(text) {
@@ -16,7 +28,7 @@ function hash(text) {
  * Feature hashing with signs (Weinberger and others 2009) into a byte each; `weight` gives each token its weight. Answers
  * with the bytes that are not zero: pairs of place and value.
  */
-function hashedBag(bytes, weight) {
+function hashedBag(bytes, tokens, weight) {
   return (document) => {
     const sums = new Map();
     for (const each of tokens(document)) {
@@ -29,8 +41,8 @@ function hashedBag(bytes, weight) {
   };
 }
 
-/** The share of queries whose document is among the ten of the largest cosine. Ties count in the order of documents. */
-function recall(documents, queries, encode, bytes) {
+/** For each query, how many documents have a larger cosine than its answer. Ties count in the order of documents. */
+function ranks(documents, queries, encode, bytes) {
   const inverse = new Float64Array(documents.length);
   const places = Array.from({ length: bytes }, () => ({ documents: [], values: [] }));
   documents.forEach((document, d) => {
@@ -42,9 +54,8 @@ function recall(documents, queries, encode, bytes) {
     }
     inverse[d] = 1 / Math.sqrt(squares || 1);
   });
-  let found = 0;
   const scores = new Float64Array(documents.length);
-  for (const { document, answer } of queries) {
+  return queries.map(({ document, answer }) => {
     scores.fill(0);
     for (const [place, x] of encode(document)) {
       const { documents: list, values } = places[place];
@@ -56,23 +67,24 @@ function recall(documents, queries, encode, bytes) {
       const score = scores[d] * inverse[d];
       if (score > own || (score === own && d < answer)) better++;
     }
-    if (better < 10) found++;
-  }
-  return found / queries.length;
+    return better;
+  });
 }
 
-/** Recall of every baseline. */
+/** The ranks of the answers by every baseline, by its name. */
 export function baselines(documents, queries, bytes) {
-  const counts = new Map();
-  for (const document of documents) for (const each of tokens(document)) counts.set(each, (counts.get(each) ?? 0) + 1);
-  const idf = (each) => Math.log((1 + documents.length) / (1 + (counts.get(each) ?? 0))) + 1;
-  return {
-    "hashed path=value bag": recall(
-      documents,
-      queries,
-      hashedBag(bytes, () => 1),
-      bytes,
-    ),
-    "hashed TF-IDF of path=value": recall(documents, queries, hashedBag(bytes, idf), bytes),
-  };
+  const found = {};
+  for (const [name, tokens] of [
+    ["path=value", values],
+    ["path=word", words],
+  ]) {
+    const counts = new Map();
+    for (const document of documents)
+      for (const each of new Set(tokens(document))) counts.set(each, (counts.get(each) ?? 0) + 1);
+    const idf = (each) => Math.log((1 + documents.length) / (1 + (counts.get(each) ?? 0))) + 1;
+    const ranked = (weight) => ranks(documents, queries, hashedBag(bytes, tokens, weight), bytes);
+    found[`hashed bag of ${name}`] = ranked(() => 1);
+    found[`hashed TF-IDF of ${name}`] = ranked(idf);
+  }
+  return found;
 }

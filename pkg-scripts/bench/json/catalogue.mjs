@@ -1,4 +1,8 @@
-// Generated catalogues: products that come in variants, as in real shops, and queries that are documents with edits.
+// A generated collection of documents, and queries that are documents with edits.
+//
+// Documents come in families, as real ones do: variants of a product, events of a service, visits to a ward. Members of
+// a family share most fields. What tells them apart is text that has words in common with the others', and numbers as
+// coarse as people write them down, so that many members have the same. Ten fields each.
 
 /** Numbers from 0 up to 1 that a seed decides (mulberry32). */
 export function random(seed) {
@@ -11,68 +15,172 @@ export function random(seed) {
   };
 }
 
-const VARIANTS = 20;
-/** Fields that variants of a product share. */
-const SHARED = ["name", "brand", "category", "material"];
-/** Fields in which they differ. */
-const OWN = ["colour", "price", "weight", "rating", "stock", "width"];
+/** Members of a family. */
+const FAMILY = 200;
+/** The distance in time of two events or days, in milliseconds. */
+const MINUTE = 60_000;
+const DAY = 1440 * MINUTE;
 
-/** `count` documents of ten fields each, in families of twenty variants. */
-export function catalogue(count, seed) {
-  const next = random(seed);
+/** What is drawn from one stream of random numbers. */
+function draws(next) {
   const below = (n) => Math.floor(next() * n);
-  const round = (x, unit) => Math.round(x / unit) * unit;
-  const documents = [];
-  let family;
-  for (let i = 0; i < count; i++) {
-    if (i % VARIANTS === 0) {
-      family = {
-        name: Array.from({ length: 3 }, () => `w${below(2000)}`).join(" "),
-        brand: `brand${below(200)}`,
-        category: `category${below(40)}`,
-        material: `material${below(30)}`,
-        price: Math.exp(1 + 5 * next()),
-        weight: Math.exp(1 + 6 * next()),
-        width: 10 + 190 * next(),
-      };
-    }
-    documents.push({
-      name: family.name,
-      brand: family.brand,
-      category: family.category,
-      material: family.material,
-      colour: `colour${below(8)}`,
-      price: Number(round(family.price * (0.5 + next()), 0.5).toFixed(2)),
-      weight: Number(round(family.weight * (0.5 + next()), 0.1).toFixed(1)),
-      rating: Number((1 + 4 * next()).toFixed(1)),
-      stock: below(50),
-      width: Math.round(family.width * (0.5 + next())),
+  const pick = (list) => list[below(list.length)];
+  /** One of `n`, the first the most common, as words of a language are (Zipf). */
+  const common = (n) => Math.floor((n + 1) ** next()) - 1;
+  const letters = ["b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z"];
+  const vowels = ["a", "e", "i", "o", "u"];
+  /** A word that nobody has used: two to four syllables. */
+  const coined = () => Array.from({ length: 2 + below(3) }, () => pick(letters) + pick(vowels)).join("");
+  const words = (count, from) => Array.from({ length: count }, () => from[common(from.length)]).join(" ");
+  /** About normal: mean 0, deviation 1. */
+  const normal = () => Array.from({ length: 12 }, next).reduce((a, b) => a + b) - 6;
+  const several = (count, from) => {
+    const left = [...from];
+    return Array.from({ length: Math.min(count, left.length) }, () => left.splice(below(left.length), 1)[0]);
+  };
+  return { next, below, pick, coined, words, normal, several };
+}
+
+/** A vocabulary: equal for equal seeds, so that edits draw from the words that documents have. */
+function vocabulary(seed, size) {
+  const { coined } = draws(random(seed));
+  const words = new Set();
+  while (words.size < size) words.add(coined());
+  return [...words];
+}
+
+const WORDS = vocabulary(101, 3000);
+const NAMES = vocabulary(102, 400);
+const TERMS = vocabulary(103, 120);
+const date = (time) => new Date(Date.UTC(2024, 0, 1) + Math.round(time)).toISOString();
+const day = (time) => date(time).slice(0, 10);
+
+/** Each starts a family and answers with what makes its members. */
+const KINDS = [
+  function product({ below, pick, words, normal, several }) {
+    const own = { brand: pick(NAMES), category: pick(TERMS), material: pick(TERMS), since: below(700) * DAY };
+    const [title, text, tags] = [words(3, WORDS), words(8, WORDS), several(7, TERMS)];
+    const [price, weight] = [Math.exp(3 + normal()), Math.exp(5 + normal())];
+    return () => ({
+      title: `${title} ${words(2, NAMES)}`,
+      brand: own.brand,
+      category: own.category,
+      material: own.material,
+      colour: pick(TERMS.slice(0, 12)),
+      text: `${text} ${words(3, WORDS)}`,
+      price: Math.max(1, Math.round(price * (1 + 0.2 * normal()))) - 0.01,
+      weight: Math.max(1, Math.round((weight * (1 + 0.2 * normal())) / 10)) * 10,
+      tags: several(4, tags),
+      since: day(own.since),
     });
+  },
+  function event({ below, pick, words, normal, several }) {
+    const own = { service: pick(NAMES), host: pick(NAMES), region: pick(TERMS), version: `${below(9)}.${below(20)}` };
+    const [message, begin, usual, flags] = [words(5, WORDS), below(700) * DAY, Math.exp(4 + normal()), several(6, TERMS)];
+    const routes = Array.from({ length: 4 }, () => `/${pick(TERMS)}/${pick(TERMS)}`);
+    return () => ({
+      service: own.service,
+      level: pick(["info", "info", "info", "warning", "error"]),
+      host: own.host,
+      region: own.region,
+      version: own.version,
+      route: pick(routes),
+      flags: several(3, flags),
+      duration: Math.max(1, Math.round(usual * Math.exp(0.4 * normal()))),
+      message: `${message} ${words(3, NAMES)}`,
+      at: date(begin + below(600) * MINUTE),
+    });
+  },
+  function visit({ below, pick, words, normal, several }) {
+    const own = { ward: pick(TERMS), doctor: `${pick(NAMES)} ${pick(NAMES)}`, finding: words(2, WORDS) };
+    const [begin, drugs] = [below(700) * DAY, several(6, NAMES)];
+    return () => ({
+      ward: own.ward,
+      doctor: own.doctor,
+      sex: pick(["female", "male"]),
+      age: Math.min(99, Math.max(18, Math.round(55 + 16 * normal()))),
+      pulse: Math.round(75 + 11 * normal()),
+      pressure: Math.round((128 + 15 * normal()) / 5) * 5,
+      fever: Number((37.2 + 0.7 * normal()).toFixed(1)),
+      finding: `${own.finding} ${words(2, WORDS)}`,
+      drugs: several(3, drugs),
+      admitted: day(begin + below(30) * DAY),
+    });
+  },
+];
+
+/** `count` documents, a third of each kind. */
+export function catalogue(count, seed) {
+  const drawn = draws(random(seed));
+  const documents = [];
+  for (let family = 0; documents.length < count; family++) {
+    const member = KINDS[family % KINDS.length](drawn);
+    for (let i = 0; i < FAMILY && documents.length < count; i++) documents.push(member());
   }
   return documents;
 }
 
-/** A document with two of its ten fields edited: numbers by up to five per cent, texts replaced. */
-export function edited(document, next) {
+/** A letter left out, doubled, exchanged with the next one or replaced. */
+function misspelt(word, { below, pick }) {
+  const at = below(word.length - 1);
+  return pick([
+    () => word.slice(0, at) + word.slice(at + 1),
+    () => word.slice(0, at) + word[at] + word.slice(at),
+    () => word.slice(0, at) + word[at + 1] + word[at] + word.slice(at + 2),
+    () => word.slice(0, at) + pick("aeiounrst") + word.slice(at + 1),
+  ])();
+}
+
+/** What people and programs do to a text: misspell, replace, leave out or exchange words, write in capitals. */
+function editedText(text, drawn) {
+  const { below, pick } = drawn;
+  const words = text.split(" ");
+  const at = below(words.length);
+  const edits = [() => words.with(at, misspelt(words[at], drawn)), () => words.with(at, pick(WORDS))];
+  if (words.length > 1) {
+    edits.push(() => words.toSpliced(at, 1));
+    edits.push(() => words.toSpliced(at, 1).toSpliced(below(words.length), 0, words[at]));
+  }
+  edits.push(() => words.map((word) => word[0].toUpperCase() + word.slice(1)));
+  return pick(edits)().join(" ");
+}
+
+/** A number moved by one to ten per cent, in the digits that it has. */
+function editedNumber(x, { next }) {
+  const digits = (String(x).split(".")[1] ?? "").length;
+  const moved = x * (1 + (0.01 + 0.09 * next()) * (next() < 0.5 ? -1 : 1));
+  return Number(moved.toFixed(digits));
+}
+
+/** Another order, an item less, or an item replaced. */
+function editedList(items, { below, pick }) {
+  const at = below(items.length);
+  return pick([
+    () => items.toSpliced(at, 1).toSpliced(below(items.length), 0, items[at]),
+    () => items.toSpliced(at, 1),
+    () => items.with(at, pick(TERMS)),
+  ])();
+}
+
+/** A copy with `count` fields edited, each in a way that suits it; one in ten of these is missing. */
+export function edited(document, count, next) {
+  const drawn = draws(next);
   const copy = { ...document };
-  const fields = [...SHARED, ...OWN];
-  for (let edits = 0; edits < 2; edits++) {
-    const [field] = fields.splice(Math.floor(next() * fields.length), 1);
+  for (const field of drawn.several(count, Object.keys(document))) {
     const value = copy[field];
-    if (typeof value === "number") {
-      const factor = 1 + (0.01 + 0.04 * next()) * (next() < 0.5 ? -1 : 1);
-      copy[field] = Number((value * factor + 0.01).toFixed(3));
-    } else if (field === "name")
-      copy.name = value
-        .split(" ")
-        .with(Math.floor(3 * next()), `w${Math.floor(2000 * next())}`)
-        .join(" ");
-    else copy[field] = `${field}${Math.floor(1000 * next())}`;
+    if (next() < 0.1) delete copy[field];
+    else if (typeof value === "number") copy[field] = editedNumber(value, drawn);
+    else if (Array.isArray(value)) copy[field] = editedList(value, drawn);
+    else if (/^\d{4}-/.test(value)) {
+      const steps = (1 + drawn.below(3)) * (next() < 0.5 ? -1 : 1);
+      const moved = new Date(new Date(value).getTime() + steps * (value.length > 10 ? MINUTE : DAY));
+      copy[field] = moved.toISOString().slice(0, value.length);
+    } else copy[field] = editedText(value, drawn);
   }
   return copy;
 }
 
-/** All numbers of a document off by the factor. */
+/** All numbers of a document off by a factor. */
 export function scaled(document, factor) {
   const off = ([field, value]) => [field, typeof value === "number" ? value * factor : value];
   return Object.fromEntries(Object.entries(document).map(off));
