@@ -76,7 +76,12 @@ const KINDS = [
   },
   function event({ below, pick, words, normal, several }) {
     const own = { service: pick(NAMES), host: pick(NAMES), region: pick(TERMS), version: `${below(9)}.${below(20)}` };
-    const [message, begin, usual, flags] = [words(5, WORDS), below(700) * DAY, Math.exp(4 + normal()), several(6, TERMS)];
+    const [message, begin, usual, flags] = [
+      words(5, WORDS),
+      below(700) * DAY,
+      Math.exp(4 + normal()),
+      several(6, TERMS),
+    ];
     const routes = Array.from({ length: 4 }, () => `/${pick(TERMS)}/${pick(TERMS)}`);
     return () => ({
       service: own.service,
