@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     date,
     path::{self, Step},
-    schema::{Hint, NumberMode, Schema, StringMode},
+    schema::{ArrayMode, Hint, NumberMode, Schema, StringMode},
     value::Value,
 };
 
@@ -56,6 +56,10 @@ struct Seen {
     strings: u64,
     words: u64,
     distinct: BTreeSet<String>,
+    /// Of an array: where some of its strings stood first, and how often these came again there and elsewhere.
+    places: BTreeMap<String, usize>,
+    stayed: u64,
+    moved: u64,
 }
 
 /// Every `2^stride`-th of what came.
@@ -99,7 +103,12 @@ impl Inference {
     pub fn observe(&mut self, document: &Value) {
         visit(document, &mut String::new(), &mut |pattern, value| {
             if !self.paths.contains_key(pattern) {
-                if self.paths.len() == MOST_PATHS || !matches!(value, Value::Number(_) | Value::String(_)) {
+                let tells = match value {
+                    Value::Number(_) | Value::String(_) => true,
+                    Value::Array(items) => items.iter().any(|item| matches!(item, Value::String(_))),
+                    _ => false,
+                };
+                if self.paths.len() == MOST_PATHS || !tells {
                     return;
                 }
                 self.paths.insert(pattern.into(), Seen::default());
@@ -117,6 +126,17 @@ impl Inference {
                         seen.distinct.insert(text.clone());
                     }
                 }
+                Value::Array(items) => {
+                    for (place, item) in items.iter().enumerate() {
+                        let Value::String(text) = item else { continue };
+                        match seen.places.get(text) {
+                            Some(first) if *first == place => seen.stayed += 1,
+                            Some(_) => seen.moved += 1,
+                            None if seen.places.len() < CHOICES => drop(seen.places.insert(text.clone(), place)),
+                            None => {}
+                        }
+                    }
+                }
                 _ => {}
             }
         });
@@ -126,7 +146,9 @@ impl Inference {
     ///
     /// - numbers are linear, and similar within a quarter of the range that nine of ten lie in; if all are over zero and
     ///   spread over a factor of 50, ratios count instead;
-    /// - strings are dates if nearly all are, words if there are two or more in most and the strings differ, else whole.
+    /// - strings are dates if nearly all are, words if there are two or more in most and the strings differ, else whole;
+    ///   words weigh the root of how many there are, as a sum of so many vectors does, so that each counts as a field;
+    /// - arrays are bags if strings that come again come in other places as well, else ordered.
     pub fn complete(&self, schema: &mut Schema) {
         for (pattern, seen) in &self.paths {
             if schema.paths.contains_key(pattern) {
@@ -147,6 +169,11 @@ impl Inference {
                 }
             } else if seen.words * 2 >= seen.strings * 3 && seen.distinct.len() > CHOICES {
                 hint.string = Some(StringMode::Words);
+                let words = seen.words as f64 / seen.strings as f64;
+                hint.weight = Some(libm::round(libm::sqrt(words).clamp(1.0, 8.0) * 100.0) / 100.0);
+            }
+            if seen.moved * 2 > seen.stayed {
+                hint.array = Some(ArrayMode::Bag);
             }
             if hint != Hint::default() {
                 schema.paths.insert(pattern.clone(), hint);

@@ -168,8 +168,9 @@ fn a_schema_is_inferred_written_and_read() {
     for i in 0..400u32 {
         let words = format!("red apple {i}");
         let tag = ["a", "b", "c"][i as usize % 3];
+        let other = ["b", "c", "d"][i as usize % 3];
         let document = format!(
-            r#"{{"price":{},"wide":{},"same":7,"name":"{words}","tag":"{tag}","at":"2024-{:02}-01","mixed":{},"items":[{{"n":{i}}}]}}"#,
+            r#"{{"price":{},"wide":{},"same":7,"name":"{words}","tag":"{tag}","at":"2024-{:02}-01","mixed":{},"items":[{{"n":{i}}}],"tags":["{tag}","{other}"],"pair":["x","{tag}"]}}"#,
             i % 100,
             10f64.powi((i % 7) as i32),
             i % 12 + 1,
@@ -184,7 +185,10 @@ fn a_schema_is_inferred_written_and_read() {
     assert!(matches!(schema.paths["wide"].number, Some(NumberMode::Log { small: 1.0, .. })));
     assert_eq!((schema.paths["same"].number.clone(), schema.paths["same"].range), (None, Some([7.0, 7.0])));
     assert_eq!(schema.paths["name"].string, Some(StringMode::Words));
-    assert!(!schema.paths.contains_key("tag") && !schema.paths.contains_key(""));
+    // Three words, each to weigh as much as a field.
+    assert_eq!(schema.paths["name"].weight, Some(1.73));
+    assert_eq!(schema.paths["tags"].array, Some(ArrayMode::Bag));
+    assert!(["tag", "pair", "items", ""].into_iter().all(|path| !schema.paths.contains_key(path)));
     assert!(matches!(schema.paths["at"].string, Some(StringMode::Date { unit }) if unit > 86_400.0));
     assert!(schema.paths["mixed"].number.is_some() && schema.paths["mixed"].string == Some(StringMode::Words));
     let Some(NumberMode::Linear { unit }) = schema.paths["items[].n"].number else { panic!() };
