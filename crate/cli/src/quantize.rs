@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Instant};
 
+use clap::ValueEnum;
 use nomul::{Result, bail};
 use nomul_quant::{
     checkpoint::Checkpoint,
@@ -37,9 +38,12 @@ pub struct Arguments {
     /// Text to calibrate on, instead of the built-in one
     #[arg(long)]
     calibration: Option<PathBuf>,
-    /// Windows of the calibration text; 0: no calibration
-    #[arg(long, default_value_t = 32)]
-    windows: usize,
+    /// How much time it may take
+    #[arg(long, default_value = "default")]
+    effort: Effort,
+    /// Windows of the calibration text, whatever the effort; 0: no calibration
+    #[arg(long)]
+    windows: Option<usize>,
     /// Tokens of a window
     #[arg(long, default_value_t = 1024)]
     window: usize,
@@ -52,6 +56,27 @@ pub struct Arguments {
     /// One JSON object on the last line of standard output
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Effort {
+    /// Seconds: no calibration, the same planes everywhere
+    Fast,
+    /// Minutes: 32 windows of the calibration text, 8 of them to measure how much each matrix matters
+    Default,
+    /// 128 windows, all of them measured
+    Best,
+}
+
+impl Effort {
+    /// Windows to calibrate on, and how many of them are measured.
+    fn windows(self) -> (usize, usize) {
+        match self {
+            Effort::Fast => (0, 0),
+            Effort::Default => (32, 8),
+            Effort::Best => (128, 128),
+        }
+    }
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -71,10 +96,12 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Some(path) => fs::read_to_string(path).map_err(|e| io(path, e))?,
         None => CALIBRATION.into(),
     };
+    let (count, measured) = arguments.effort.windows();
+    let count = arguments.windows.unwrap_or(count);
     let mut windows: Vec<Vec<u32>> = Vec::new();
-    if arguments.windows > 0 {
+    if count > 0 {
         let tokens = tokenizer.encode(&text, false)?;
-        windows.extend(tokens.chunks_exact(arguments.window).take(arguments.windows).map(<[u32]>::to_vec));
+        windows.extend(tokens.chunks_exact(arguments.window).take(count).map(<[u32]>::to_vec));
         if windows.is_empty() {
             bail!(
                 Input,
@@ -86,7 +113,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
     let (budget, choose): (Budget, &dyn ChooseBits) = match arguments.bytes {
         Some(bytes) => (Budget::Bytes(bytes), &Greedy),
-        None => (Budget::BitsPerWeight(arguments.bits), &Uniform),
+        // Without measuring, all matrices look alike.
+        None if measured == 0 || windows.is_empty() => (Budget::BitsPerWeight(arguments.bits), &Uniform),
+        None => (Budget::BitsPerWeight(arguments.bits), &Greedy),
     };
     let options = Options {
         fit: &Gptq::default(),
@@ -94,6 +123,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         budget,
         table_planes: arguments.table_planes.into(),
         windows: &windows,
+        measured,
         seed: arguments.seed,
         replace: arguments.force,
     };

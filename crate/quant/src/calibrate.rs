@@ -14,20 +14,34 @@ use rayon::prelude::*;
 use crate::{
     dense::{Dense, View},
     fit::Hessian,
+    sensitivity::Sensitivity,
 };
 
 /// Windows are split into this many groups whatever the number of threads, so that sums come out the same.
 const GROUPS: usize = 4;
 
-/// The matrices whose inputs are recorded. Keys and values read what queries read, up reads what gate reads.
-pub const RECORDED: [Kind; 4] = [Kind::Query, Kind::Output, Kind::Gate, Kind::Down];
+/// The second moments of the inputs of a block's matrices.
+pub struct Inputs(Vec<(Kind, Hessian)>);
 
-/// The recorded matrix that has the same inputs.
-pub fn recorded_as(kind: Kind) -> Kind {
-    match kind {
-        Kind::Key | Kind::Value => Kind::Query,
-        Kind::Up => Kind::Gate,
-        other => other,
+impl Inputs {
+    /// Without calibration text: every input counts the same.
+    pub fn unknown(config: &ModelConfig) -> Result<Inputs> {
+        Inputs::new(&Kind::BLOCK, |kind| Hessian::identity(kind.shape(config).1))
+    }
+
+    fn new(kinds: &[Kind], make: impl Fn(Kind) -> Result<Hessian>) -> Result<Inputs> {
+        Ok(Inputs(kinds.iter().map(|&kind| Ok((kind, make(kind)?))).collect::<Result<_>>()?))
+    }
+
+    /// Those of a matrix. Where tokens count the same for all matrices, keys and values share the queries', up the gate's.
+    pub fn of(&self, kind: Kind) -> &Hessian {
+        let shared = match kind {
+            Kind::Key | Kind::Value => Kind::Query,
+            Kind::Up => Kind::Gate,
+            other => other,
+        };
+        let found = |wanted: Kind| self.0.iter().find(|(kind, _)| *kind == wanted);
+        &found(kind).or_else(|| found(shared)).expect("every input is recorded").1
     }
 }
 
@@ -48,35 +62,48 @@ impl Calibration {
         Calibration { streams: windows.iter().map(embed).collect() }
     }
 
-    /// The inputs' second moments of a block's recorded matrices, in the order of [`RECORDED`]. The streams stay
-    /// before the block.
-    pub fn hessians(&self, config: &ModelConfig, weights: &Dense, layer: usize) -> Result<Vec<Hessian>> {
+    /// The second moments of a block's inputs; each token counts as much as the matrix's outputs matter at it, or all
+    /// alike. The streams stay before the block.
+    pub fn inputs(
+        &self,
+        config: &ModelConfig,
+        weights: &Dense,
+        layer: usize,
+        sensitivity: Option<&Sensitivity>,
+    ) -> Result<Inputs> {
+        let kinds: &[Kind] = match sensitivity {
+            Some(_) => &Kind::BLOCK,
+            None => &[Kind::Query, Kind::Output, Kind::Gate, Kind::Down],
+        };
         let size = self.streams.len().div_ceil(GROUPS).max(1);
-        let groups: Vec<Result<Vec<Hessian>>> = self
+        let groups: Vec<Result<Inputs>> = self
             .streams
             .par_chunks(size)
-            .map(|streams| {
-                let mut recorder = Recorder::new(config, weights.view())?;
-                for stream in streams {
+            .enumerate()
+            .map(|(group, streams)| {
+                let inputs = Inputs::new(kinds, |kind| Hessian::new(kind.shape(config).1))?;
+                let mut recorder = Recorder { weights: weights.view(), inputs, sensitivity, window: 0, failed: None };
+                for (i, stream) in streams.iter().enumerate() {
+                    recorder.window = group * size + i;
                     run(config, &mut recorder, layer, stream);
                     recorder.failed.take().map_or(Ok(()), Err)?;
                 }
-                Ok(recorder.hessians)
+                Ok(recorder.inputs)
             })
             .collect();
-        let mut sum: Option<Vec<Hessian>> = None;
+        let mut sum: Option<Inputs> = None;
         for group in groups {
             let group = group?;
             match &mut sum {
                 None => sum = Some(group),
                 Some(sum) => {
-                    for (sum, part) in sum.iter_mut().zip(&group) {
+                    for ((_, sum), (_, part)) in sum.0.iter_mut().zip(&group.0) {
                         sum.merge(part)?;
                     }
                 }
             }
         }
-        sum.map_or_else(|| Ok(Recorder::new(config, weights.view())?.hessians), Ok)
+        sum.map_or_else(|| Inputs::unknown(config), Ok)
     }
 
     /// Takes the streams through a block.
@@ -116,14 +143,23 @@ fn run<W: Weights<Arithmetic = Float>>(
 /// Float weights that remember what they were given.
 struct Recorder<'a> {
     weights: View<'a>,
-    hessians: Vec<Hessian>,
+    inputs: Inputs,
+    sensitivity: Option<&'a Sensitivity>,
+    /// Which window runs.
+    window: usize,
     failed: Option<nomul::Error>,
 }
 
-impl<'a> Recorder<'a> {
-    fn new(config: &ModelConfig, weights: View<'a>) -> Result<Self> {
-        let hessians = RECORDED.map(|kind| Hessian::new(kind.shape(config).1)).into_iter().collect::<Result<_>>()?;
-        Ok(Recorder { weights, hessians, failed: None })
+impl Recorder<'_> {
+    fn record(&mut self, id: MatrixId, x: &[f32]) -> Result<()> {
+        let Some((_, hessian)) = self.inputs.0.iter_mut().find(|(kind, _)| *kind == id.kind) else { return Ok(()) };
+        let Some(factors) = self.sensitivity.and_then(|sensitivity| sensitivity.factors(id, self.window)) else {
+            return hessian.accumulate(x);
+        };
+        let mut x = x.to_vec();
+        let rows = x.chunks_exact_mut(hessian.columns()).zip(factors);
+        rows.for_each(|(row, factor)| row.iter_mut().for_each(|x| *x *= factor));
+        hessian.accumulate(&x)
     }
 }
 
@@ -135,9 +171,7 @@ impl Weights for Recorder<'_> {
     }
 
     fn product(&mut self, id: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
-        if let Some(position) = RECORDED.iter().position(|&kind| kind == id.kind)
-            && let Err(error) = self.hessians[position].accumulate(x)
-        {
+        if let Err(error) = self.record(id, x) {
             self.failed.get_or_insert(error.at(format!("input of {}", id.name())));
         }
         self.weights.product(id, x, tokens, y);

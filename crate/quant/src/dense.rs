@@ -57,12 +57,18 @@ impl Dense {
         self.vectors.insert(id, vector);
     }
 
+    /// A gain or a bias, if there is one.
+    pub(crate) fn vector(&self, id: VectorId) -> Option<&[f32]> {
+        self.vectors.get(&id).map(Vec::as_slice)
+    }
+
     /// A view that [`nomul::forward`] can run; views share the weights, so several threads can have one each.
     pub fn view(&self) -> View<'_> {
         View(self)
     }
 
-    fn matrix(&self, id: MatrixId) -> &[f32] {
+    /// A matrix, the embedding where a tied head is asked for.
+    pub(crate) fn matrix(&self, id: MatrixId) -> &[f32] {
         let kind = if id.kind == Kind::Head && self.tied { Kind::Embedding } else { id.kind };
         &self.matrices[&MatrixId { kind, ..id }]
     }

@@ -1,6 +1,10 @@
-//! From a checkpoint to a model folder: rotate, choose bits, calibrate, fit, block by block.
+//! From a checkpoint to a model folder: rotate, measure, choose bits, calibrate, fit, block by block.
 
-use std::path::Path;
+use std::{
+    cell::Cell,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use nomul::{
     Result, bail,
@@ -10,10 +14,11 @@ use nomul::{
     scale::Scale,
     weights::{Kind, MatrixId, VectorId},
 };
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    calibrate::{Calibration, RECORDED, recorded_as},
+    calibrate::{Calibration, Inputs},
     checkpoint::Checkpoint,
     dense::Dense,
     fit::{
@@ -22,6 +27,7 @@ use crate::{
     },
     folder::{FolderWriter, Planned, PlannedShard},
     rotate::Rotation,
+    sensitivity::Sensitivity,
 };
 
 /// What to make.
@@ -36,6 +42,8 @@ pub struct Options<'a> {
     pub table_planes: usize,
     /// Token windows of the calibration text; without any, every input counts the same.
     pub windows: &'a [Vec<u32>],
+    /// The first windows, as many as this, tell how much each matrix and each token matters; without any, all alike.
+    pub measured: usize,
     /// Seeds the rotations.
     pub seed: u64,
     /// Replace what is there.
@@ -80,7 +88,7 @@ pub struct MatrixReport {
 }
 
 /// Quantises a checkpoint into the folder `place`. Memory: one block and the embedding in floats, the streams of the
-/// calibration text, and the second moments of one block's inputs.
+/// calibration text (of the measured windows: before every block), and the second moments of one block's inputs.
 pub fn quantize(
     checkpoint: &Checkpoint,
     place: &Path,
@@ -97,10 +105,11 @@ pub fn quantize(
         ..source.clone()
     };
     let work = Work { checkpoint, config: &config, rotation: &rotation, options, progress };
-    let choices = work.choose()?;
+    let sensitivity = work.measure()?;
+    let choices = work.choose(sensitivity.as_ref())?;
     let shards = work.shards(&choices);
     let mut writer = FolderWriter::new(place, options.replace, &shards)?;
-    let matrices = work.fit_all(&choices, &mut writer)?;
+    let matrices = work.fit_all(&choices, sensitivity.as_ref(), &mut writer)?;
     writer.finish(&work.config_json(&choices, &matrices), &checkpoint.text_files()?)?;
 
     let linear = |choice: &&(MatrixId, Choice)| is_linear(choice.0.kind);
@@ -131,32 +140,52 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Weights to fit, in multiples of a column of the hidden size: the unit of progress.
-    fn units(&self, ids: impl Iterator<Item = MatrixId>) -> u64 {
-        ids.map(|id| id.kind.shape(self.config).0 as u64 * id.kind.shape(self.config).1 as u64).sum()
+    /// Weights to fit.
+    fn weights(&self) -> u64 {
+        MatrixId::all(self.config).map(|id| id.kind.shape(self.config)).map(|(r, c)| r as u64 * c as u64).sum()
     }
 
+    /// What measuring takes, in weights fitted in that time.
+    fn measuring(&self) -> u64 {
+        if self.measured().is_empty() { 0 } else { self.weights() / 3 }
+    }
+
+    fn measured(&self) -> &[Vec<u32>] {
+        &self.options.windows[..self.options.measured.min(self.options.windows.len())]
+    }
+
+    /// `done` in weights.
     fn tell(&self, step: String, done: u64) {
-        let total = self.units(MatrixId::all(self.config));
-        (self.progress)(&Progress { step, done, total });
+        (self.progress)(&Progress { step, done, total: self.measuring() + self.weights() });
+    }
+
+    /// How much each matrix and each token matters.
+    fn measure(&self) -> Result<Option<Sensitivity>> {
+        let Work { checkpoint, config, rotation, options, .. } = self;
+        let windows = self.measured();
+        if windows.is_empty() {
+            return Ok(None);
+        }
+        let tell = |step: usize, steps: usize| {
+            self.tell("measuring what matters".into(), self.measuring() * step as u64 / steps as u64);
+        };
+        Sensitivity::measure(checkpoint, config, rotation, windows, options.seed, &tell).map(Some)
     }
 
     /// Planes for every matrix.
-    fn choose(&self) -> Result<Vec<(MatrixId, Choice)>> {
+    fn choose(&self, sensitivity: Option<&Sensitivity>) -> Result<Vec<(MatrixId, Choice)>> {
         let mut stats = Vec::new();
         for id in MatrixId::all(self.config).filter(|id| is_linear(id.kind)) {
             let (rows, columns) = id.kind.shape(self.config);
-            let error_at = if self.options.choose.needs_errors(&self.options.budget) {
-                self.tell(format!("looking at {}", id.name()), 0);
-                // Not `predict_calibrated`, though it foresees the errors far better (on SmolLM2 a correlation of 0.97
-                // instead of 0.10): a few tokens with very large outputs make up most of a matrix's energy, so matrices
-                // that matter for all the others seem to lose nothing. Shared out by it, 3 planes a weight brought the
-                // probabilities three times as far from the checkpoint's (1.45 nats instead of 0.49).
-                predict(&self.rotation.matrix(self.checkpoint, id)?, rows, columns)
-            } else {
-                [0.0; 9]
+            let (error_at, sensitivity) = match sensitivity.and_then(|s| s.outputs(id)) {
+                Some(outputs) => (outputs.expected.error_at, Some(outputs.expected.energy)),
+                None if self.options.choose.needs_errors(&self.options.budget) => {
+                    self.tell(format!("looking at {}", id.name()), self.measuring());
+                    (predict(&self.rotation.matrix(self.checkpoint, id)?, rows, columns), None)
+                }
+                None => ([0.0; 9], None),
             };
-            stats.push(MatrixStats { id, rows, columns, error_at, sensitivity: 1.0 });
+            stats.push(MatrixStats { id, rows, columns, error_at, sensitivity });
         }
         let tables: Vec<MatrixId> = MatrixId::all(self.config).filter(|id| !is_linear(id.kind)).collect();
         let budget = match self.options.budget {
@@ -223,7 +252,12 @@ impl Work<'_> {
     }
 
     /// Fits every matrix and writes it.
-    fn fit_all(&self, choices: &[(MatrixId, Choice)], writer: &mut FolderWriter) -> Result<Vec<MatrixReport>> {
+    fn fit_all(
+        &self,
+        choices: &[(MatrixId, Choice)],
+        sensitivity: Option<&Sensitivity>,
+        writer: &mut FolderWriter,
+    ) -> Result<Vec<MatrixReport>> {
         let config = self.config;
         let calibrated = !self.options.windows.is_empty();
         let mut weights = Dense::new(config);
@@ -234,22 +268,25 @@ impl Work<'_> {
                 weights.insert_vector(id, vector);
             }
         }
-        let mut reports = Vec::new();
-        let mut done = 0;
+        let done = AtomicU64::new(self.measuring());
         let planes_of = |id: MatrixId| choices.iter().find(|choice| choice.0 == id).expect("every matrix was chosen");
-        let mut fit = |id: MatrixId, hessian: &Hessian, writer: &mut FolderWriter, weights: &mut Dense| {
-            let (_, choice) = planes_of(id);
+        let fit = |id: MatrixId, hessian: &Hessian| -> Result<(MatrixId, FittedMatrix)> {
             let (rows, columns) = id.kind.shape(config);
             let matrix = self.rotation.matrix(self.checkpoint, id)?;
             let step = format!("fitting {}", id.name());
-            self.tell(step.clone(), done);
-            let tell = |column: usize| self.tell(step.clone(), done + (column.min(columns) * rows) as u64);
-            let fitted = self
-                .options
-                .fit
-                .fit(&matrix, rows, columns, hessian, choice.planes, &tell)
-                .map_err(|e| e.at(id.name()))?;
-            done += (rows * columns) as u64;
+            let known = Cell::new(0);
+            let tell = |column: usize| {
+                let fresh = (column.min(columns) - known.replace(column.min(columns)).min(column)) as u64 * rows as u64;
+                self.tell(step.clone(), done.fetch_add(fresh, Ordering::Relaxed) + fresh);
+            };
+            let planes = planes_of(id).1.planes;
+            let fitted = self.options.fit.fit(&matrix, rows, columns, hessian, planes, &tell);
+            tell(columns);
+            Ok((id, fitted.map_err(|e| e.at(id.name()))?))
+        };
+        let mut reports = Vec::new();
+        let mut keep = |(id, fitted): (MatrixId, FittedMatrix), writer: &mut FolderWriter, weights: &mut Dense| {
+            let choice = &planes_of(id).1;
             write(writer, id, &fitted)?;
             weights.insert(id, fitted.dequantize(choice.planes));
             reports.push(MatrixReport {
@@ -262,22 +299,23 @@ impl Work<'_> {
         };
 
         let embedding = MatrixId { layer: 0, kind: Kind::Embedding };
-        fit(embedding, &Hessian::identity(config.hidden_size)?, writer, &mut weights)?;
+        keep(fit(embedding, &Hessian::identity(config.hidden_size)?)?, writer, &mut weights)?;
         let mut calibration = Calibration::new(config, &weights, self.options.windows);
         for layer in 0..config.num_hidden_layers {
             let block = Kind::BLOCK.map(|kind| MatrixId { layer, kind });
-            let hessians = if calibrated {
+            let inputs = if calibrated {
                 for id in block {
                     weights.insert(id, self.rotation.matrix(self.checkpoint, id)?);
                 }
-                calibration.hessians(config, &weights, layer).map_err(|e| e.at(format!("block {layer}")))?
+                let inputs = calibration.inputs(config, &weights, layer, sensitivity);
+                inputs.map_err(|e| e.at(format!("block {layer}")))?
             } else {
-                let sizes = RECORDED.map(|kind| kind.shape(config).1);
-                sizes.into_iter().map(Hessian::identity).collect::<Result<_>>()?
+                Inputs::unknown(config)?
             };
-            for id in block {
-                let position = RECORDED.iter().position(|&kind| kind == recorded_as(id.kind));
-                fit(id, &hessians[position.expect("every input is recorded")], writer, &mut weights)?;
+            let fitted: Vec<Result<(MatrixId, FittedMatrix)>> =
+                block.into_par_iter().map(|id| fit(id, inputs.of(id.kind))).collect();
+            for fitted in fitted {
+                keep(fitted?, writer, &mut weights)?;
             }
             calibration.advance(config, &weights, layer);
             for id in block {
@@ -290,7 +328,8 @@ impl Work<'_> {
             } else {
                 Hessian::identity(config.hidden_size)?
             };
-            fit(MatrixId { layer: 0, kind: Kind::Head }, &hessian, writer, &mut weights)?;
+            let head = MatrixId { layer: 0, kind: Kind::Head };
+            keep(fit(head, &hessian)?, writer, &mut weights)?;
         }
         Ok(reports)
     }

@@ -115,6 +115,7 @@ fn eight_planes_come_within_a_hundredth() {
             budget: Budget::BitsPerWeight(8.0),
             table_planes: 8,
             windows: &calibration(golden.checkpoint.config().vocab_size),
+            measured: 0,
             seed: 1,
             replace: false,
         };

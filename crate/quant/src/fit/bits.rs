@@ -18,8 +18,9 @@ pub struct MatrixStats {
     pub columns: usize,
     /// Share of the output's energy that is expected to be lost with 0..=8 planes (see [`predict`]).
     pub error_at: [f64; MOST_PLANES + 1],
-    /// What losing all of its output's energy would cost the model, relative to the other matrices.
-    pub sensitivity: f64,
+    /// What losing all of its output's energy would cost the model, by the share that small losses cost: divergence of its
+    /// predictions, in nats a token. `None`: not measured, all matrices count the same.
+    pub sensitivity: Option<f64>,
 }
 
 impl MatrixStats {
@@ -30,7 +31,7 @@ impl MatrixStats {
 
     /// What one plane more than `planes` is expected to save the model.
     fn gain(&self, planes: usize) -> f64 {
-        self.sensitivity * (self.error_at[planes] - self.error_at[planes + 1])
+        self.sensitivity.unwrap_or(1.0) * (self.error_at[planes] - self.error_at[planes + 1])
     }
 }
 
@@ -160,12 +161,15 @@ impl ChooseBits for Greedy {
             planes[best] += 1;
         }
         let choice = |(m, planes): (&MatrixStats, usize)| {
-            let percent = |planes: usize| 100.0 * m.error_at[planes];
+            let cost = |planes: usize| match m.sensitivity {
+                Some(nats) => format!("{:.2} millinats a token", 1e3 * nats * m.error_at[planes]),
+                None => format!("{:.2} % of its output", 100.0 * m.error_at[planes]),
+            };
             let next = match planes < MOST_PLANES {
-                true => format!("; one more would leave {:.2} %", percent(planes + 1)),
+                true => format!("; one more would leave {}", cost(planes + 1)),
                 false => String::new(),
             };
-            let reason = format!("{} lose {:.2} % of its output{next}", count(planes), percent(planes));
+            let reason = format!("{} lose {}{next}", count(planes), cost(planes));
             Choice { planes, reason }
         };
         Ok(matrices.iter().zip(planes).map(choice).collect())

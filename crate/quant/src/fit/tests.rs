@@ -364,7 +364,13 @@ fn predictions_are_near_to_what_is_found() {
 
 fn stats(rows: usize, sensitivity: f64) -> MatrixStats {
     let error_at = std::array::from_fn(|planes| 0.3f64.powi(planes as i32));
-    MatrixStats { id: MatrixId { layer: 0, kind: Kind::Query }, rows, columns: 64, error_at, sensitivity }
+    MatrixStats {
+        id: MatrixId { layer: 0, kind: Kind::Query },
+        rows,
+        columns: 64,
+        error_at,
+        sensitivity: Some(sensitivity),
+    }
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! The last norm, the head and what the model is judged by.
+
+use nomul::{
+    config::ModelConfig,
+    float::softmax,
+    hadamard::Hadamard,
+    weights::{Kind, MatrixId, VectorId},
+};
+use rayon::prelude::*;
+
+use super::rows::{add_back, add_norm_back, norm, product};
+use crate::dense::Dense;
+
+/// Tokens whose scores are held at once.
+const CHUNK: usize = 64;
+
+/// The end of a model.
+pub struct Head<'a> {
+    config: &'a ModelConfig,
+    weights: &'a Dense,
+    residual: Option<Hadamard>,
+}
+
+/// What the scores of a window are compared to.
+pub enum Loss<'a> {
+    /// For each token one drawn from the model's own prediction, by this seed. The mean square of the gradients is
+    /// then the second derivative of the divergence from the model as it is (Fisher's information).
+    Drawn(u64),
+    /// The tokens that follow, one for each token of the window; what is no token of the vocabulary is not judged.
+    Next(&'a [u32]),
+}
+
+impl<'a> Head<'a> {
+    /// The end of a model whose weights are at hand.
+    pub fn new(config: &'a ModelConfig, weights: &'a Dense) -> Head<'a> {
+        let residual = config.rotations().residual.map(|seed| Hadamard::new(config.hidden_size, seed));
+        Head { config, weights, residual }
+    }
+
+    /// The mean loss of a window's tokens in nats, and its gradient times the number of tokens, for the stream `x` after the
+    /// last block, `(tokens, hidden_size)`.
+    pub fn backward(&self, x: &[f32], loss: &Loss) -> (f64, Vec<f32>) {
+        let (hidden, vocab) = (self.config.hidden_size, self.config.vocab_size);
+        let table = self.weights.matrix(MatrixId { layer: 0, kind: Kind::Head });
+        let mut gradient = vec![0.0; x.len()];
+        let chunks = x.par_chunks(CHUNK * hidden).zip(gradient.par_chunks_mut(CHUNK * hidden)).enumerate();
+        let losses: Vec<(f64, usize)> = chunks
+            .map(|(chunk, (x, gradient))| {
+                let tokens = x.len() / hidden;
+                let normed = self.normed(x);
+                let mut scores = vec![0.0; tokens * vocab];
+                product(&normed, table, hidden, &mut scores);
+                let (mut sum, mut judged) = (0.0, 0);
+                for (i, row) in scores.chunks_exact_mut(vocab).enumerate() {
+                    softmax(row);
+                    let token = chunk * CHUNK + i;
+                    let target = match loss {
+                        Loss::Drawn(seed) => draw(row, uniform(*seed, token as u64)),
+                        Loss::Next(next) => next[token] as usize,
+                    };
+                    if target < vocab {
+                        sum -= f64::from(row[target]).max(1e-30).ln();
+                        judged += 1;
+                        row[target] -= 1.0;
+                    } else {
+                        row.fill(0.0);
+                    }
+                }
+                let mut back = vec![0.0; x.len()];
+                add_back(&scores, table, hidden, &mut back);
+                self.add_normed_back(x, &mut back, gradient);
+                (sum, judged)
+            })
+            .collect();
+        let (sum, judged) = losses.iter().fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        (sum / judged.max(1) as f64, gradient)
+    }
+
+    /// See [`nomul::forward::normalize`].
+    fn normed(&self, x: &[f32]) -> Vec<f32> {
+        let (hidden, eps) = (self.config.hidden_size, self.config.rms_norm_eps);
+        let mut out = vec![0.0; x.len()];
+        let gain = self.weights.vector(VectorId::FinalNorm);
+        let Some(transform) = &self.residual else {
+            norm(x, gain, eps, hidden, &mut out);
+            return out;
+        };
+        norm(x, None, eps, hidden, &mut out);
+        self.gained(transform, &mut out);
+        out
+    }
+
+    /// Out of the basis of the stream, the gain, and back in. Its own transpose.
+    fn gained(&self, transform: &Hadamard, rows: &mut [f32]) {
+        transform.inverse_rows(rows);
+        let shrink = 1.0 / transform.order() as f32;
+        let gain = self.weights.vector(VectorId::FinalNorm);
+        for row in rows.chunks_exact_mut(self.config.hidden_size) {
+            row.iter_mut().enumerate().for_each(|(i, x)| *x *= shrink * gain.map_or(1.0, |gain| gain[i]));
+        }
+        transform.forward_rows(rows);
+    }
+
+    fn add_normed_back(&self, x: &[f32], g: &mut [f32], out: &mut [f32]) {
+        let (hidden, eps) = (self.config.hidden_size, self.config.rms_norm_eps);
+        match &self.residual {
+            None => add_norm_back(x, self.weights.vector(VectorId::FinalNorm), eps, hidden, g, out),
+            Some(transform) => {
+                self.gained(transform, g);
+                add_norm_back(x, None, eps, hidden, g, out);
+            }
+        }
+    }
+}
+
+/// A number in 0..1 from a seed and a place (splitmix64).
+fn uniform(seed: u64, place: u64) -> f64 {
+    let mut z = seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The token at which the running sum of the probabilities passes `at`.
+fn draw(probabilities: &[f32], at: f64) -> usize {
+    let mut sum = 0.0;
+    let found = probabilities.iter().position(|&p| {
+        sum += f64::from(p);
+        sum > at
+    });
+    found.unwrap_or(probabilities.len() - 1)
+}
