@@ -79,7 +79,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     let dense = match arguments.reference.as_deref() {
         None | Some("float") => None,
-        Some(reference) => Some(Dense::load(&Checkpoint::open(&folder::checkpoint(reference)?)?)?),
+        Some(reference) => {
+            let checkpoint = Checkpoint::open(&folder::checkpoint(reference)?)?;
+            Some((Dense::load(&checkpoint)?, checkpoint.config().clone()))
+        }
     };
     let scored = if folder::is_model(path) {
         let file = |name: &str| fs::read(path.join(name));
@@ -95,8 +98,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let same = arguments.reference.as_deref() == Some("float");
         let open = || -> Result<(Model, Option<Model>)> { Ok((open()?, same.then(open).transpose()?)) };
         each(&windows, threads, open, |(model, twin), tokens| {
-            let mut view = dense.as_ref().map(Dense::view);
-            match (arguments.arithmetic, twin, &mut view) {
+            let mut other = dense.as_ref().map(|(dense, config)| (dense.view(), config));
+            match (arguments.arithmetic, twin, &mut other) {
                 (Kind::Shift, None, None) => {
                     let (config, weights) = model.parts();
                     score(config, weights, tokens)
@@ -107,16 +110,14 @@ pub fn run(arguments: Arguments) -> Result<()> {
                 }
                 (Kind::Shift, Some(twin), _) => {
                     let (config, weights) = model.parts();
-                    against(config, weights, &mut twin.float_parts().1, tokens)
+                    let (twin_config, mut twin) = twin.float_parts();
+                    against((config, weights), (twin_config, &mut twin), tokens)
                 }
                 (Kind::Float, Some(_), _) => bail!(Input, "--reference float of --arithmetic float: they are the same"),
-                (Kind::Shift, None, Some(view)) => {
-                    let (config, weights) = model.parts();
-                    against(config, weights, view, tokens)
-                }
-                (Kind::Float, None, Some(view)) => {
+                (Kind::Shift, None, Some((view, view_config))) => against(model.parts(), (view_config, view), tokens),
+                (Kind::Float, None, Some((view, view_config))) => {
                     let (config, mut weights) = model.float_parts();
-                    against(config, &mut weights, view, tokens)
+                    against((config, &mut weights), (view_config, view), tokens)
                 }
             }
         })?
@@ -136,7 +137,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
             || Ok(model.view()),
             |view, tokens| match &dense {
                 None => score(config, view, tokens),
-                Some(reference) => against(config, view, &mut reference.view(), tokens),
+                Some((reference, reference_config)) => {
+                    against((config, view), (reference_config, &mut reference.view()), tokens)
+                }
             },
         )?
     };
@@ -179,13 +182,12 @@ fn score<W: Weights>(config: &ModelConfig, weights: &mut W, tokens: &[u32]) -> R
 }
 
 fn against<W: Weights, R: Weights>(
-    config: &ModelConfig,
-    weights: &mut W,
-    reference: &mut R,
+    (config, weights): (&ModelConfig, &mut W),
+    (reference_config, reference): (&ModelConfig, &mut R),
     tokens: &[u32],
 ) -> Result<Scored> {
-    let (mut state, mut other) = (State::new(config, tokens.len())?, State::new(config, tokens.len())?);
-    let (losses, distance) = compare(config, (weights, &mut state), (reference, &mut other), tokens)?;
+    let (mut state, mut other) = (State::new(config, tokens.len())?, State::new(reference_config, tokens.len())?);
+    let (losses, distance) = compare((config, weights, &mut state), (reference_config, reference, &mut other), tokens)?;
     Ok((losses, Some(distance)))
 }
 

@@ -53,13 +53,24 @@ pub struct Distance {
     pub divergence: f64,
 }
 
-/// The distance over one window, summed up, and the losses of the first model. `reference` may be evaluated otherwise.
+/// A model to evaluate: its configuration, its weights and an empty conversation.
+pub type Evaluated<'a, W> = (&'a ModelConfig, &'a mut W, &'a mut State<<W as Weights>::Arithmetic>);
+
+/// The distance over one window, summed up, and the losses of the first model. The reference has the same vocabulary; its
+/// configuration is its own, for a checkpoint is not rotated.
 pub fn compare<W: Weights, R: Weights>(
-    config: &ModelConfig,
-    (weights, state): (&mut W, &mut State<W::Arithmetic>),
-    (reference, reference_state): (&mut R, &mut State<R::Arithmetic>),
+    (config, weights, state): Evaluated<W>,
+    (reference_config, reference, reference_state): Evaluated<R>,
     tokens: &[u32],
 ) -> Result<(Vec<f64>, Distance)> {
+    if config.vocab_size != reference_config.vocab_size {
+        bail!(
+            Input,
+            "a vocabulary of {} tokens cannot be compared with one of {}",
+            config.vocab_size,
+            reference_config.vocab_size
+        );
+    }
     let mut losses = Vec::with_capacity(tokens.len());
     let mut sum = Distance::default();
     reference_state.truncate(0);
@@ -68,7 +79,7 @@ pub fn compare<W: Weights, R: Weights>(
     scores(config, weights, state, tokens, |logits, next| {
         if position % CHUNK == 0 {
             let chunk = &tokens[position..tokens.len().min(position + CHUNK)];
-            score(config, reference, reference_state, chunk, &mut expected)?;
+            score(reference_config, reference, reference_state, chunk, &mut expected)?;
         }
         let expected = &expected[position % CHUNK * config.vocab_size..][..config.vocab_size];
         losses.push(loss(logits, next));

@@ -13,8 +13,9 @@ use nomul_quant::{
     dense::Dense,
     fit::{
         Gptq,
-        bits::{Budget, Uniform},
+        bits::{Budget, Greedy},
     },
+    perplexity::compare,
     quantize::{Options, quantize},
 };
 
@@ -111,11 +112,11 @@ fn eight_planes_come_within_a_hundredth() {
         let place = parent.path().join(name);
         let options = Options {
             fit: &Gptq::default(),
-            choose: &Uniform,
+            choose: &Greedy,
             budget: Budget::BitsPerWeight(8.0),
             table_planes: 8,
             windows: &calibration(golden.checkpoint.config().vocab_size),
-            measured: 0,
+            measured: 2,
             seed: 1,
             replace: false,
         };
@@ -128,7 +129,14 @@ fn eight_planes_come_within_a_hundredth() {
         // All beside the matrices in floats: how finely that is done is no question of the weights.
         let (config, mut weights) = model.float_parts();
         let distance = distance(&golden, config, &mut weights);
-        println!("{name}: logits differ by {distance}");
+        let dense = Dense::load(&golden.checkpoint).unwrap();
+        let (mut view, mut state) = (dense.view(), State::new(config, golden.tokens.len()).unwrap());
+        let mut other = State::new(golden.checkpoint.config(), golden.tokens.len()).unwrap();
+        let ours = (config, &mut weights, &mut state);
+        let theirs = (golden.checkpoint.config(), &mut view, &mut other);
+        let apart = compare(ours, theirs, &golden.tokens).unwrap().1.divergence / (golden.tokens.len() - 1) as f64;
+        println!("{name}: logits differ by {distance}, predictions by {apart} nats");
+        assert!((-1e-6..1e-3).contains(&apart), "{name}: predictions differ by {apart} nats");
         assert!(distance < 1e-2, "{name}: logits differ by {distance}");
     }
 }
