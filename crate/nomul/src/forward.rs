@@ -1,7 +1,7 @@
 //! The forward pass of a decoder, told straight through: from tokens to the scores of the next one.
 //!
-//! It is written once over [`Weights`] and their [`Arithmetic`]; sign planes, floats and the quantiser's recorder all run
-//! it.
+//! It is written once over [`Weights`] and their [`Arithmetic`]; sign planes and floats both run it. (The quantiser, which
+//! also needs the way back, has a pass of its own over whole windows, and a test that holds it to this one.)
 
 use crate::{
     Result,

@@ -2,20 +2,14 @@
 
 use nomul::{
     Result,
-    cache::FloatCache,
     config::ModelConfig,
-    float::Float,
     forward,
     state::Scratch,
-    weights::{Kind, MatrixId, VectorId, Weights},
+    weights::{Kind, MatrixId},
 };
 use rayon::prelude::*;
 
-use crate::{
-    dense::{Dense, View},
-    fit::Hessian,
-    sensitivity::Sensitivity,
-};
+use crate::{dense::Dense, fit::Hessian, gradient::Block, sensitivity::Sensitivity};
 
 /// Windows are split into this many groups whatever the number of threads, so that sums come out the same.
 const GROUPS: usize = 4;
@@ -75,20 +69,24 @@ impl Calibration {
             Some(_) => &Kind::BLOCK,
             None => &[Kind::Query, Kind::Output, Kind::Gate, Kind::Down],
         };
+        let block = self.block(config, weights, layer);
         let size = self.streams.len().div_ceil(GROUPS).max(1);
         let groups: Vec<Result<Inputs>> = self
             .streams
             .par_chunks(size)
             .enumerate()
             .map(|(group, streams)| {
-                let inputs = Inputs::new(kinds, |kind| Hessian::new(kind.shape(config).1))?;
-                let mut recorder = Recorder { weights: weights.view(), inputs, sensitivity, window: 0, failed: None };
+                let mut inputs = Inputs::new(kinds, |kind| Hessian::new(kind.shape(config).1))?;
                 for (i, stream) in streams.iter().enumerate() {
-                    recorder.window = group * size + i;
-                    run(config, &mut recorder, layer, stream);
-                    recorder.failed.take().map_or(Ok(()), Err)?;
+                    let trace = block.forward(stream.clone());
+                    for (kind, hessian) in &mut inputs.0 {
+                        let id = MatrixId { layer, kind: *kind };
+                        let factors = sensitivity.and_then(|s| s.factors(id, group * size + i));
+                        add(hessian, trace.input(*kind), factors)
+                            .map_err(|e| e.at(format!("input of {}", id.name())))?;
+                    }
                 }
-                Ok(recorder.inputs)
+                Ok(inputs)
             })
             .collect();
         let mut sum: Option<Inputs> = None;
@@ -108,9 +106,13 @@ impl Calibration {
 
     /// Takes the streams through a block.
     pub fn advance(&mut self, config: &ModelConfig, weights: &Dense, layer: usize) {
-        self.streams.par_iter_mut().for_each(|stream| {
-            *stream = run(config, &mut weights.view(), layer, stream);
-        });
+        let block = self.block(config, weights, layer);
+        self.streams.par_iter_mut().for_each(|stream| *stream = block.forward(std::mem::take(stream)).out);
+    }
+
+    fn block<'a>(&self, config: &'a ModelConfig, weights: &'a Dense, layer: usize) -> Block<'a> {
+        let longest = self.streams.iter().map(|stream| stream.len() / config.hidden_size).max();
+        Block::new(config, weights, layer, longest.unwrap_or(0))
     }
 
     /// The inputs' second moments of the head.
@@ -126,62 +128,11 @@ impl Calibration {
     }
 }
 
-/// One window through one block; the stream after it.
-fn run<W: Weights<Arithmetic = Float>>(
-    config: &ModelConfig,
-    weights: &mut W,
-    layer: usize,
-    stream: &[f32],
-) -> Vec<f32> {
-    let tokens = stream.len() / config.hidden_size;
-    let mut scratch = Scratch::new(config, tokens);
-    scratch.stream().copy_from_slice(stream);
-    forward::block(config, weights, layer, &mut FloatCache::default(), &mut scratch, tokens, 0);
-    scratch.stream().to_vec()
-}
-
-/// Float weights that remember what they were given.
-struct Recorder<'a> {
-    weights: View<'a>,
-    inputs: Inputs,
-    sensitivity: Option<&'a Sensitivity>,
-    /// Which window runs.
-    window: usize,
-    failed: Option<nomul::Error>,
-}
-
-impl Recorder<'_> {
-    fn record(&mut self, id: MatrixId, x: &[f32]) -> Result<()> {
-        let Some((_, hessian)) = self.inputs.0.iter_mut().find(|(kind, _)| *kind == id.kind) else { return Ok(()) };
-        let Some(factors) = self.sensitivity.and_then(|sensitivity| sensitivity.factors(id, self.window)) else {
-            return hessian.accumulate(x);
-        };
-        let mut x = x.to_vec();
-        let rows = x.chunks_exact_mut(hessian.columns()).zip(factors);
-        rows.for_each(|(row, factor)| row.iter_mut().for_each(|x| *x *= factor));
-        hessian.accumulate(&x)
-    }
-}
-
-impl Weights for Recorder<'_> {
-    type Arithmetic = Float;
-
-    fn embed(&self, token: u32, out: &mut [f32]) {
-        self.weights.embed(token, out);
-    }
-
-    fn product(&mut self, id: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
-        if let Err(error) = self.record(id, x) {
-            self.failed.get_or_insert(error.at(format!("input of {}", id.name())));
-        }
-        self.weights.product(id, x, tokens, y);
-    }
-
-    fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {
-        self.weights.bias(matrix)
-    }
-
-    fn gain(&self, norm: VectorId) -> Option<&Vec<f32>> {
-        self.weights.gain(norm)
-    }
+/// Adds inputs, each times its token's factor, if there are such.
+fn add(hessian: &mut Hessian, x: &[f32], factors: Option<Vec<f32>>) -> Result<()> {
+    let Some(factors) = factors else { return hessian.accumulate(x) };
+    let mut x = x.to_vec();
+    let rows = x.chunks_exact_mut(hessian.columns()).zip(factors);
+    rows.for_each(|(row, factor)| row.iter_mut().for_each(|x| *x *= factor));
+    hessian.accumulate(&x)
 }

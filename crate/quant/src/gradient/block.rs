@@ -51,6 +51,18 @@ pub struct Trace {
     pub out: Vec<f32>,
 }
 
+impl Trace {
+    /// What a matrix of the block read: `(tokens, columns)`.
+    pub fn input(&self, kind: Kind) -> &[f32] {
+        match kind {
+            Kind::Output => &self.mixed,
+            Kind::Gate | Kind::Up => &self.middle_normed,
+            Kind::Down => &self.gated,
+            _ => &self.normed,
+        }
+    }
+}
+
 impl<'a> Block<'a> {
     /// Block `layer` of a model whose weights are at hand, for windows of up to `tokens` tokens.
     pub fn new(config: &'a ModelConfig, weights: &'a Dense, layer: usize, tokens: usize) -> Block<'a> {
