@@ -97,7 +97,8 @@ describe("before all planes are here", () => {
   });
 
   test("an abort then stops the traffic and leaves a model that works", async () => {
-    const { url, log } = await serving((file) => (file === last ? { wait: new Promise(() => {}) } : {}));
+    // In small parts: the last shard holds the planes of the few matrices that have most.
+    const { url, log } = await serving((file) => (file === last ? { part: 100, wait: new Promise(() => {}) } : {}));
     const controller = new AbortController();
     await using(url, { startAtPlanes: shards.length - 2, signal: controller.signal }, async (model) => {
       while (!log.some(({ file }) => file === last)) await sleep(5);
