@@ -47,7 +47,7 @@ pub struct Arguments {
     /// Tokens of a window
     #[arg(long, default_value_t = 1024)]
     window: usize,
-    /// Seed of the rotations
+    /// Seed of the rotations, and of the tokens that are drawn to measure what matters
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Replace the output folder if it exists
@@ -98,6 +98,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     let (count, measured) = arguments.effort.windows();
     let count = arguments.windows.unwrap_or(count);
+    if count == 0 && arguments.calibration.is_some() {
+        bail!(Input, "--calibration: no window of it would be read; choose another --effort, or --windows above 0");
+    }
     let mut windows: Vec<Vec<u32>> = Vec::new();
     if count > 0 {
         let tokens = tokenizer.encode(&text, false)?;

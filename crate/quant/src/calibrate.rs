@@ -47,13 +47,8 @@ pub struct Calibration {
 
 impl Calibration {
     /// Embeds the windows.
-    pub fn new(config: &ModelConfig, weights: &Dense, windows: &[Vec<u32>]) -> Calibration {
-        let embed = |tokens: &Vec<u32>| {
-            let mut x = vec![0.0; tokens.len() * config.hidden_size];
-            forward::embed(config, &weights.view(), tokens, &mut x);
-            x
-        };
-        Calibration { streams: windows.iter().map(embed).collect() }
+    pub fn new(weights: &Dense, windows: &[Vec<u32>]) -> Calibration {
+        Calibration { streams: windows.iter().map(|tokens| weights.embed(tokens)).collect() }
     }
 
     /// The second moments of a block's inputs; each token counts as much as the matrix's outputs matter at it, or all
@@ -82,8 +77,11 @@ impl Calibration {
                     for (kind, hessian) in &mut inputs.0 {
                         let id = MatrixId { layer, kind: *kind };
                         let factors = sensitivity.and_then(|s| s.factors(id, group * size + i));
-                        add(hessian, trace.input(*kind), factors)
-                            .map_err(|e| e.at(format!("input of {}", id.name())))?;
+                        let added = match factors {
+                            Some(factors) => hessian.accumulate_scaled(trace.input(*kind), &factors),
+                            None => hessian.accumulate(trace.input(*kind)),
+                        };
+                        added.map_err(|e| e.at(format!("input of {}", id.name())))?;
                     }
                 }
                 Ok(inputs)
@@ -126,13 +124,4 @@ impl Calibration {
         }
         Ok(hessian)
     }
-}
-
-/// Adds inputs, each times its token's factor, if there are such.
-fn add(hessian: &mut Hessian, x: &[f32], factors: Option<Vec<f32>>) -> Result<()> {
-    let Some(factors) = factors else { return hessian.accumulate(x) };
-    let mut x = x.to_vec();
-    let rows = x.chunks_exact_mut(hessian.columns()).zip(factors);
-    rows.for_each(|(row, factor)| row.iter_mut().for_each(|x| *x *= factor));
-    hessian.accumulate(&x)
 }

@@ -57,6 +57,13 @@ impl Dense {
         self.vectors.insert(id, vector);
     }
 
+    /// The stream of a window before the first block: `(tokens, hidden_size)`.
+    pub(crate) fn embed(&self, tokens: &[u32]) -> Vec<f32> {
+        let mut x = vec![0.0; tokens.len() * self.hidden];
+        x.chunks_exact_mut(self.hidden).zip(tokens).for_each(|(x, &token)| self.view().embed(token, x));
+        x
+    }
+
     /// A gain or a bias, if there is one.
     pub(crate) fn vector(&self, id: VectorId) -> Option<&[f32]> {
         self.vectors.get(&id).map(Vec::as_slice)

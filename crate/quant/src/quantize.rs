@@ -44,7 +44,7 @@ pub struct Options<'a> {
     pub windows: &'a [Vec<u32>],
     /// The first windows, as many as this, tell how much each matrix and each token matters; without any, all alike.
     pub measured: usize,
-    /// Seeds the rotations.
+    /// Seeds the rotations, and the tokens that are drawn to measure what matters.
     pub seed: u64,
     /// Replace what is there.
     pub replace: bool,
@@ -276,7 +276,8 @@ impl Work<'_> {
             let step = format!("fitting {}", id.name());
             let known = Cell::new(0);
             let tell = |column: usize| {
-                let fresh = (column.min(columns) - known.replace(column.min(columns)).min(column)) as u64 * rows as u64;
+                let now = column.min(columns);
+                let fresh = now.saturating_sub(known.replace(now)) as u64 * rows as u64;
                 self.tell(step.clone(), done.fetch_add(fresh, Ordering::Relaxed) + fresh);
             };
             let planes = planes_of(id).1.planes;
@@ -300,7 +301,7 @@ impl Work<'_> {
 
         let embedding = MatrixId { layer: 0, kind: Kind::Embedding };
         keep(fit(embedding, &Hessian::identity(config.hidden_size)?)?, writer, &mut weights)?;
-        let mut calibration = Calibration::new(config, &weights, self.options.windows);
+        let mut calibration = Calibration::new(&weights, self.options.windows);
         for layer in 0..config.num_hidden_layers {
             let block = Kind::BLOCK.map(|kind| MatrixId { layer, kind });
             let inputs = if calibrated {

@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use nomul::{
     Result,
     config::ModelConfig,
-    forward,
     weights::{Kind, MatrixId, VectorId},
 };
 use rayon::prelude::*;
@@ -50,8 +49,8 @@ pub struct Sensitivity(HashMap<MatrixId, Outputs>);
 
 impl Sensitivity {
     /// Measures it on windows of a calibration text, in the basis of the rotated model. `progress` is told which of how
-    /// many steps is next. Memory: the weights of one block and of the head in single precision, and the streams before
-    /// each block.
+    /// many steps is next. Memory: the weights of one block, the embedding and the head in single precision, and the
+    /// streams before each block.
     pub fn measure(
         checkpoint: &Checkpoint,
         config: &ModelConfig,
@@ -82,12 +81,7 @@ impl Sensitivity {
             Kind::BLOCK.into_iter().for_each(|kind| drop(weights.remove(MatrixId { layer, kind })));
         };
 
-        let embed = |tokens: &Vec<u32>| {
-            let mut x = vec![0.0; tokens.len() * config.hidden_size];
-            forward::embed(config, &weights.view(), tokens, &mut x);
-            x
-        };
-        let mut streams: Vec<Vec<Vec<f32>>> = vec![windows.iter().map(embed).collect()];
+        let mut streams: Vec<Vec<Vec<f32>>> = vec![windows.iter().map(|tokens| weights.embed(tokens)).collect()];
         for layer in 0..layers {
             progress(layer, 2 * layers);
             load(&mut weights, layer)?;
@@ -171,12 +165,8 @@ impl Seen {
         let columns = self.inputs.columns();
         let rows = g.len() / (x.len() / columns);
         let squares: Vec<f32> = g.chunks_exact(rows).map(|g| g.iter().map(|g| g * g).sum()).collect();
-        let mut x = x.to_vec();
-        for (x, square) in x.chunks_exact_mut(columns).zip(&squares) {
-            let length = square.sqrt();
-            x.iter_mut().for_each(|x| *x *= length);
-        }
-        self.inputs.accumulate(&x)?;
+        let lengths: Vec<f32> = squares.iter().map(|square| square.sqrt()).collect();
+        self.inputs.accumulate_scaled(x, &lengths)?;
         self.tokens.push(squares);
         Ok(())
     }

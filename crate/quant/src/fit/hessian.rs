@@ -87,6 +87,14 @@ impl Hessian {
         Ok(())
     }
 
+    /// [`Hessian::accumulate`] of inputs that are multiplied by a factor for each token first.
+    pub fn accumulate_scaled(&mut self, x: &[f32], factors: &[f32]) -> Result<()> {
+        let mut x = x.to_vec();
+        let rows = x.chunks_exact_mut(self.columns).zip(factors);
+        rows.for_each(|(row, factor)| row.iter_mut().for_each(|x| *x *= factor));
+        self.accumulate(&x)
+    }
+
     /// Adds what another one has seen.
     pub fn merge(&mut self, other: &Hessian) -> Result<()> {
         if self.columns != other.columns {
