@@ -38,18 +38,23 @@ pub fn run(arguments: Arguments) -> Result<()> {
         );
         return Ok(());
     }
-    println!("{:<44} {:>13} {:>6} {:>10} {:>9}  why", "matrix", "shape", "planes", "bytes", "error");
+    println!("{:<44} {:>13} {:>6} {:>10} {:>18}  why", "matrix", "shape", "planes", "bytes", "error");
     for matrix in &matrices {
         let shape = format!("{} x {}", matrix.rows, matrix.columns);
         println!(
-            "{:<44} {shape:>13} {:>6} {:>10} {:>8.3}%  {}",
+            "{:<44} {shape:>13} {:>6} {:>10} {:>18}  {}",
             matrix.name,
-            matrix.planes,
+            each(&mut matrix.prefixes.iter().map(ToString::to_string)),
             matrix.bytes,
-            100.0 * matrix.error,
+            each(&mut matrix.errors.iter().map(|error| format!("{:.3}%", 100.0 * error))),
             matrix.reason
         );
     }
     println!("{weights} weights, {bytes} bytes, {bits:.2} bits a weight with scales");
     Ok(())
+}
+
+/// What is there at the start, and in the end.
+fn each(values: &mut dyn Iterator<Item = String>) -> String {
+    values.collect::<Vec<_>>().join(", ")
 }

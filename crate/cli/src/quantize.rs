@@ -27,14 +27,17 @@ pub struct Arguments {
     #[arg(short, long)]
     output: PathBuf,
     /// Planes a weight, on average over the blocks' matrices (scales come on top)
-    #[arg(long, default_value_t = 4.0, conflicts_with = "bytes")]
+    #[arg(long, default_value_t = 4.2, conflicts_with = "bytes")]
     bits: f64,
     /// Bytes for everything instead
     #[arg(long)]
     bytes: Option<u64>,
-    /// Planes of the embedding and the head
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=8))]
-    table_planes: u8,
+    /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.3 fewer than all]
+    #[arg(long)]
+    start_bits: Option<f64>,
+    /// Planes of the embedding and the head [default: as measured; 6 without measuring]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
+    table_planes: Option<u8>,
     /// Text to calibrate on, instead of the built-in one
     #[arg(long)]
     calibration: Option<PathBuf>,
@@ -62,7 +65,7 @@ pub struct Arguments {
 enum Effort {
     /// Seconds: no calibration, the same planes everywhere
     Fast,
-    /// Minutes: 32 windows of the calibration text, 8 of them to measure how much each matrix matters
+    /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters
     Default,
     /// 128 windows, all of them measured
     Best,
@@ -73,7 +76,7 @@ impl Effort {
     fn windows(self) -> (usize, usize) {
         match self {
             Effort::Fast => (0, 0),
-            Effort::Default => (32, 8),
+            Effort::Default => (64, 8),
             Effort::Best => (128, 128),
         }
     }
@@ -124,7 +127,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         fit: &Gptq::default(),
         choose,
         budget,
-        table_planes: arguments.table_planes.into(),
+        start: arguments.start_bits,
+        table_planes: arguments.table_planes.map(usize::from),
         windows: &windows,
         measured,
         seed: arguments.seed,

@@ -68,12 +68,24 @@ fn digest(text: &str) -> Option<[u8; 32]> {
 /// How one matrix was quantised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatrixPlan {
-    /// Planes, 1..=8.
-    pub planes: usize,
-    /// Relative error that the quantiser measured, NaN if it did not say.
-    pub error: f64,
+    /// Numbers of planes that have scales of their own and so can be used, ascending, within 1..=8.
+    pub prefixes: Vec<usize>,
+    /// The relative error of each that the quantiser measured, NaN where it did not say.
+    pub errors: Vec<f64>,
     /// Why it got this many planes.
     pub reason: String,
+}
+
+impl MatrixPlan {
+    /// Planes, 1..=8.
+    pub fn planes(&self) -> usize {
+        self.prefixes.last().copied().unwrap_or(0)
+    }
+
+    /// The relative error of all planes.
+    pub fn error(&self) -> f64 {
+        self.errors.last().copied().unwrap_or(f64::NAN)
+    }
 }
 
 /// The plan of every matrix, from `quantization_config.matrices` of `config.json`.
@@ -90,39 +102,33 @@ pub fn plans(config_json: &[u8], config: &ModelConfig) -> Result<BTreeMap<Matrix
     for id in MatrixId::all(config) {
         let name = id.name();
         let plan = &matrices[&name];
-        match plan["planes"].as_u64() {
-            Some(planes) if (1..=MAX_PLANES as u64).contains(&planes) => {
-                plans.insert(
-                    id,
-                    MatrixPlan {
-                        planes: planes as usize,
-                        error: plan["error"].as_f64().unwrap_or(f64::NAN),
-                        reason: plan["reason"].as_str().unwrap_or_default().into(),
-                    },
-                );
-            }
-            _ => bail!(
+        let list = plan["prefixes"].as_array();
+        let prefixes: Option<Vec<usize>> = list.and_then(|list| list.iter().map(number_of_planes).collect());
+        let Some(prefixes) = prefixes.filter(|list| !list.is_empty() && list.is_sorted_by(|a, b| a < b)) else {
+            bail!(
                 Value,
-                "config.json: quantization_config.matrices[{name:?}].planes is {}, not 1..={MAX_PLANES}",
-                plan["planes"]
-            ),
-        }
+                "config.json: quantization_config.matrices[{name:?}].prefixes is {}, not ascending numbers of 1..={MAX_PLANES}",
+                plan["prefixes"]
+            );
+        };
+        let errors = prefixes.iter().enumerate().map(|(at, _)| plan["errors"][at].as_f64().unwrap_or(f64::NAN));
+        let reason = plan["reason"].as_str().unwrap_or_default().into();
+        plans.insert(id, MatrixPlan { errors: errors.collect(), prefixes, reason });
     }
     Ok(plans)
 }
 
-/// The first prefix of a matrix's planes that has scales of its own: nothing useful can be said with one plane unless
-/// there is no other.
-pub const fn first_prefix(planes: usize) -> usize {
-    if planes < 2 { planes } else { 2 }
+fn number_of_planes(value: &Value) -> Option<usize> {
+    value.as_u64().filter(|planes| (1..=MAX_PLANES as u64).contains(planes)).map(|planes| planes as usize)
 }
 
 /// Bytes of a matrix in the folder: its planes, and the scales of every prefix and row.
-pub fn stored_bytes(rows: usize, columns: usize, planes: usize) -> u64 {
-    let prefixes: u64 = (first_prefix(planes) as u64..=planes as u64).sum();
-    let scales = prefixes.saturating_mul(columns as u64).saturating_add(rows as u64);
+pub fn stored_bytes(rows: usize, columns: usize, prefixes: &[usize]) -> u64 {
+    let planes = prefixes.last().map_or(0, |&planes| planes as u64);
+    let scales = prefixes.iter().map(|&planes| planes as u64).sum::<u64>();
+    let scales = scales.saturating_mul(columns as u64).saturating_add(rows as u64);
     let plane = plane::bytes(rows, columns).map_or(u64::MAX, |bytes| bytes as u64);
-    plane.saturating_mul(planes as u64).saturating_add(scales.saturating_mul(2))
+    plane.saturating_mul(planes).saturating_add(scales.saturating_mul(2))
 }
 
 /// The names of a matrix's tensors in the model folder.

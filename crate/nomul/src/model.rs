@@ -10,7 +10,7 @@ use crate::{
     config::ModelConfig,
     float::Float,
     forward::CHUNK,
-    index::{MatrixPlan, first_prefix, names, plans, shards, stored_bytes},
+    index::{MatrixPlan, names, plans, shards, stored_bytes},
     kernel::{self, BackEnd, ColumnScales, Columns, MAX_PLANES, Planes, Precision, Scales, value},
     plane::{self, Layout, VECTOR_COLUMNS},
     scale::Scale,
@@ -26,10 +26,21 @@ use crate::{
 /// What a tensor of the stream is.
 #[derive(Clone, Copy, Debug)]
 enum Key {
-    Plane { matrix: usize, plane: usize },
-    Columns { matrix: usize, prefix: usize },
-    Rows { matrix: usize },
-    Vector { vector: usize },
+    Plane {
+        matrix: usize,
+        plane: usize,
+    },
+    /// `set` counts prefixes.
+    Columns {
+        matrix: usize,
+        set: usize,
+    },
+    Rows {
+        matrix: usize,
+    },
+    Vector {
+        vector: usize,
+    },
 }
 
 /// One matrix.
@@ -41,10 +52,12 @@ struct Matrix {
     /// The place of its planes in the arena, and how they lie there.
     place: Range<usize>,
     layout: Layout,
-    /// The level (plane shard, from 1) whose arrival completed each plane; `usize::MAX` while it is missing.
+    /// Planes it has.
+    planes: usize,
+    /// The shard whose arrival completes each plane; `usize::MAX` while it is missing.
     arrived: [usize; MAX_PLANES],
-    /// Codes of the column scales as they came, for each prefix from [`first_prefix`] on: `(prefix, plane, column)`.
-    column_codes: Vec<Vec<u16>>,
+    /// Codes of the column scales as they came, for each prefix, `(plane, column)`, and the shard they came with.
+    column_codes: Vec<(Vec<u16>, usize)>,
     row_codes: Vec<u16>,
     /// The scales in use, for the planes in use.
     column_scales: ColumnScales,
@@ -53,9 +66,12 @@ struct Matrix {
 }
 
 impl Matrix {
-    /// Planes without a gap within the first `level` plane shards.
+    /// The most planes that can be used within the first `level` plane shards; 0 where none can.
     fn planes_at(&self, level: usize) -> usize {
-        self.arrived[..self.plan.planes].iter().take_while(|&&arrived| arrived <= level).count()
+        let here = self.arrived[..self.planes].iter().take_while(|&&arrived| arrived <= level).count();
+        let sets = self.plan.prefixes.iter().zip(&self.column_codes);
+        let usable = sets.filter(|&(&prefix, &(_, arrived))| prefix <= here && arrived <= level);
+        usable.map(|(&prefix, _)| prefix).max().unwrap_or(0)
     }
 
     /// Its part of the arena.
@@ -65,19 +81,17 @@ impl Matrix {
 
     /// What its product with so many tokens needs.
     fn need(&self, tokens: usize) -> kernel::Need {
-        let planes = self.plan.planes;
+        let planes = self.planes;
         kernel::Need { rows: self.rows, columns: self.columns, planes, scaled: planes, tokens }
     }
 
-    fn scale(&self, prefix: usize, plane: usize, column: usize) -> Scale {
-        Scale(self.column_codes[prefix - first_prefix(self.plan.planes)][plane * self.columns + column])
-    }
-
-    /// Switches to the first `planes` planes and their scales.
+    /// Switches to the first `planes` planes and their scales, where there are such.
     fn use_planes(&mut self, planes: usize) {
-        if planes != self.planes_in_use {
+        let set = self.plan.prefixes.iter().position(|&prefix| prefix == planes);
+        if let Some(set) = set.filter(|_| planes != self.planes_in_use) {
+            let (codes, columns) = (&self.column_codes[set].0, self.columns);
             self.column_scales =
-                ColumnScales::new(planes, self.columns, |plane, column| self.scale(planes, plane, column));
+                ColumnScales::new(planes, columns, |plane, column| Scale(codes[plane * columns + column]));
             self.planes_in_use = planes;
         }
     }
@@ -102,7 +116,11 @@ pub struct MatrixInfo {
     pub planes_ready: usize,
     /// Bytes of its planes and scales.
     pub bytes: u64,
-    /// Relative error against the checkpoint, weighted by the activations of the calibration text.
+    /// Numbers of planes that it can be used with.
+    pub prefixes: Vec<usize>,
+    /// The relative error against the checkpoint of each, weighted by the activations of the calibration text.
+    pub errors: Vec<f64>,
+    /// That of all planes.
     pub error: f64,
     /// Why it got this many planes.
     pub reason: String,
@@ -131,6 +149,8 @@ struct PlaneWeights {
     /// Bytes of the small tensor that is on its way.
     pending: Vec<u8>,
     tied: bool,
+    /// The shard that is being received.
+    shard: usize,
     /// Plane shards that arrived.
     level: usize,
     /// The most plane shards to use.
@@ -179,30 +199,30 @@ impl Model {
         let mut lookup = vec![u32::MAX; layers << 4];
         for (position, (id, plan)) in MatrixId::all(&config).map(|id| (id, plans[&id].clone())).enumerate() {
             let (rows, columns) = id.kind.shape(&config);
-            let layout = Layout::new(rows, columns, plan.planes);
+            let planes = plan.planes();
+            let layout = Layout::new(rows, columns, planes);
             // What the shards hold bounds what is taken, but for what fills up the last tiles and blocks.
             stored = plane::bytes(rows, columns)
-                .and_then(|bytes| bytes.checked_mul(plan.planes)?.checked_add(stored))
+                .and_then(|bytes| bytes.checked_mul(planes)?.checked_add(stored))
                 .unwrap_or(usize::MAX);
             let end = layout.bytes().and_then(|bytes| arena.checked_add(bytes));
             let Some(end) = end.filter(|_| stored as u64 <= total) else {
                 bail!(
                     Shape,
-                    "{}: {} planes of {rows} x {columns} do not fit into shards of {total} bytes",
-                    id.name(),
-                    plan.planes
+                    "{}: {planes} planes of {rows} x {columns} do not fit into shards of {total} bytes",
+                    id.name()
                 );
             };
             let mut expect = |name, dtype, shape: Vec<usize>, width: usize, key| {
                 let bytes = shape.iter().product::<usize>() * width;
                 expected.insert(name, Expected { dtype, shape, bytes, key });
             };
-            for plane in 0..plan.planes {
+            for plane in 0..planes {
                 let shape = plane::shape(rows, columns).to_vec();
                 expect(names::plane(id, plane), "U8", shape, 1, Key::Plane { matrix: position, plane });
             }
-            for prefix in first_prefix(plan.planes)..=plan.planes {
-                let key = Key::Columns { matrix: position, prefix };
+            for (set, &prefix) in plan.prefixes.iter().enumerate() {
+                let key = Key::Columns { matrix: position, set };
                 expect(names::columns(id, prefix), "U16", vec![prefix, columns], 2, key);
             }
             expect(names::rows(id), "U16", vec![rows], 2, Key::Rows { matrix: position });
@@ -212,8 +232,9 @@ impl Model {
                 columns,
                 place: arena..end,
                 layout,
+                planes,
                 arrived: [usize::MAX; MAX_PLANES],
-                column_codes: vec![Vec::new(); plan.planes - first_prefix(plan.planes) + 1],
+                column_codes: vec![(Vec::new(), usize::MAX); plan.prefixes.len()],
                 row_codes: Vec::new(),
                 column_scales: ColumnScales::default(),
                 row_scales: Scales::default(),
@@ -239,6 +260,7 @@ impl Model {
             gains: (0..=layers << 2).map(|_| None).collect(),
             vector_ids,
             pending: Vec::new(),
+            shard: 0,
             tied: config.tie_word_embeddings,
             level: 0,
             limit: None,
@@ -274,9 +296,22 @@ impl Model {
     /// Takes the next bytes of the shards, concatenated in the order of [`Model::shards`] and cut anywhere.
     ///
     /// Each shard's SHA-256 is checked when it ends; only then do its planes count. After an error the model takes
-    /// nothing more, and planes that were complete before it stay usable.
+    /// nothing more until it is [rewound](Model::rewind), and planes that were complete before it stay usable.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.push(bytes, &mut self.weights)
+    }
+
+    /// Forgets what has come of the shard that is being received, also after an error: its bytes may be pushed anew.
+    pub fn rewind(&mut self) {
+        self.stream.rewind(&mut self.weights);
+    }
+
+    /// For each block, the fewest planes that one of its matrices uses.
+    pub fn planes_by_layer(&self) -> Vec<usize> {
+        let mut fewest = vec![usize::MAX; self.config.num_hidden_layers];
+        let blocks = self.weights.matrices.iter().filter(|m| !matches!(m.id.kind, Kind::Embedding | Kind::Head));
+        blocks.for_each(|m| fewest[m.id.layer] = fewest[m.id.layer].min(m.planes_in_use));
+        fewest
     }
 
     /// Bytes so far.
@@ -307,8 +342,7 @@ impl Model {
     /// Uses only the planes of the first `level` plane shards; `None`: all that have arrived.
     pub fn set_planes(&mut self, level: Option<usize>) -> Result<()> {
         if let Some(level) = level {
-            let fewest = |m: &Matrix| m.planes_at(level) >= first_prefix(m.plan.planes);
-            if level > self.weights.level || !self.weights.matrices.iter().all(fewest) {
+            if level > self.weights.level || !self.weights.matrices.iter().all(|m| m.planes_at(level) > 0) {
                 bail!(
                     Input,
                     "planes {level}: {} of {} plane shards have arrived, and a model needs at least {}",
@@ -326,8 +360,8 @@ impl Model {
     /// Plane shards without which no answer is possible.
     fn least_level(&self) -> usize {
         let levels = 1..self.levels();
-        let enough = |level| self.weights.matrices.iter().all(|m| m.planes_at(level) >= first_prefix(m.plan.planes));
-        levels.into_iter().find(|&level| enough(level)).unwrap_or(self.levels().min(2))
+        let enough = |level| self.weights.matrices.iter().all(|m| m.planes_at(level) > 0);
+        levels.into_iter().find(|&level| enough(level)).unwrap_or(self.weights.level + 1)
     }
 
     /// Which instructions the kernel runs on.
@@ -363,10 +397,12 @@ impl Model {
                 kind: matrix.id.kind.short_name(),
                 rows: matrix.rows,
                 columns: matrix.columns,
-                planes: matrix.plan.planes,
+                planes: matrix.planes,
                 planes_ready: matrix.planes_in_use,
-                bytes: stored_bytes(matrix.rows, matrix.columns, matrix.plan.planes),
-                error: matrix.plan.error,
+                bytes: stored_bytes(matrix.rows, matrix.columns, &matrix.plan.prefixes),
+                prefixes: matrix.plan.prefixes.clone(),
+                errors: matrix.plan.errors.clone(),
+                error: matrix.plan.error(),
                 reason: matrix.plan.reason.clone(),
             })
             .collect()
@@ -378,10 +414,7 @@ impl PlaneWeights {
     fn use_planes(&mut self) {
         let level = self.limit.unwrap_or(self.level).min(self.level);
         for matrix in &mut self.matrices {
-            let planes = matrix.planes_at(level);
-            if planes >= first_prefix(matrix.plan.planes) {
-                matrix.use_planes(planes);
-            }
+            matrix.use_planes(matrix.planes_at(level));
         }
     }
 
@@ -415,12 +448,11 @@ impl Sink<Key> for PlaneWeights {
 
     fn tensor(&mut self, key: &Key) -> Result<()> {
         match *key {
-            Key::Plane { .. } => {}
-            Key::Columns { matrix, prefix } => {
+            // Complete once its shard is.
+            Key::Plane { matrix, plane } => self.matrices[matrix].arrived[plane] = self.shard,
+            Key::Columns { matrix, set } => {
                 let codes = self.codes(|position| format!("element {position}"))?;
-                let matrix = &mut self.matrices[matrix];
-                let set = prefix - first_prefix(matrix.plan.planes);
-                matrix.column_codes[set] = codes;
+                self.matrices[matrix].column_codes[set] = (codes, self.shard);
             }
             Key::Rows { matrix } => {
                 let codes = self.codes(|position| format!("row {position}"))?;
@@ -443,24 +475,26 @@ impl Sink<Key> for PlaneWeights {
                 }
             }
         }
-        if let Key::Plane { matrix, plane } = *key {
-            // Complete once its shard is: the level that is being received now.
-            self.matrices[matrix].arrived[plane] = self.level + 1;
-        }
         self.pending.clear();
         Ok(())
     }
 
     fn shard(&mut self, position: usize) -> Result<()> {
-        if position > 0 {
-            self.level = position;
-            let scaled = |m: &Matrix| !m.row_codes.is_empty() && m.column_codes.iter().all(|set| !set.is_empty());
-            if let Some(matrix) = self.matrices.iter().find(|matrix| !scaled(matrix)) {
-                bail!(Missing, "the base shard has no scales of {}", matrix.id.name());
-            }
-            self.use_planes();
+        if let Some(matrix) = self.matrices.iter().find(|matrix| matrix.row_codes.is_empty()) {
+            bail!(Missing, "the base shard has no scales of the rows of {}", matrix.id.name());
         }
+        self.shard = position + 1;
+        self.level = position;
+        self.use_planes();
         Ok(())
+    }
+
+    fn rewind(&mut self) {
+        self.pending.clear();
+        for matrix in &mut self.matrices {
+            matrix.arrived.iter_mut().filter(|arrived| **arrived == self.shard).for_each(|a| *a = usize::MAX);
+            matrix.column_codes.iter_mut().filter(|set| set.1 == self.shard).for_each(|set| set.1 = usize::MAX);
+        }
     }
 }
 
@@ -501,7 +535,7 @@ impl Weights for PlaneWeights {
         let seen = Planes {
             rows: matrix.rows,
             columns: matrix.columns,
-            stored: matrix.plan.planes,
+            stored: matrix.planes,
             signs: matrix.signs(&self.arena),
             pair_stride: matrix.layout.pair_bytes(),
             columns_by: Columns::Each(&matrix.column_scales),

@@ -39,6 +39,8 @@ pub trait Sink<T> {
     fn tensor(&mut self, key: &T) -> Result<()>;
     /// A shard is complete and has the right checksum.
     fn shard(&mut self, position: usize) -> Result<()>;
+    /// What came since the last complete shard is void.
+    fn rewind(&mut self);
 }
 
 struct Span<T> {
@@ -61,6 +63,8 @@ pub struct Stream<T> {
     shards: Vec<Shard>,
     expected: BTreeMap<String, Expected<T>>,
     seen: BTreeSet<String>,
+    /// Those of the shard that is being received.
+    current: Vec<String>,
     position: usize,
     part: Part<T>,
     /// Bytes of the current shard so far.
@@ -79,6 +83,7 @@ impl<T: Clone> Stream<T> {
             shards,
             expected,
             seen: BTreeSet::new(),
+            current: Vec::new(),
             position: 0,
             part: Part::Length(Vec::new()),
             taken: 0,
@@ -98,7 +103,7 @@ impl<T: Clone> Stream<T> {
         self.received
     }
 
-    /// Takes the next bytes. After an error the stream stays broken and repeats it.
+    /// Takes the next bytes. After an error the stream stays broken and repeats it, until it is rewound.
     pub fn push(&mut self, bytes: &[u8], sink: &mut impl Sink<T>) -> Result<()> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -108,6 +113,19 @@ impl<T: Clone> Stream<T> {
             self.failed = Some(error.clone());
         }
         result
+    }
+
+    /// Forgets what came of the shard that is being received, and the error that it ended with.
+    pub fn rewind(&mut self, sink: &mut impl Sink<T>) {
+        for name in self.current.drain(..) {
+            self.seen.remove(&name);
+        }
+        self.received -= self.taken;
+        self.taken = 0;
+        self.part = Part::Length(Vec::new());
+        self.hash = Sha256::new();
+        self.failed = None;
+        sink.rewind();
     }
 
     fn take(&mut self, mut bytes: &[u8], sink: &mut impl Sink<T>) -> Result<()> {
@@ -192,6 +210,7 @@ impl<T: Clone> Stream<T> {
             if !self.seen.insert(name.clone()) {
                 bail!(Format, "tensor {name:?} came before");
             }
+            self.current.push(name.clone());
             let dtype = entry["dtype"].as_str().unwrap_or("missing");
             if dtype != expected.dtype {
                 bail!(Unsupported, "tensor {name:?} has type {dtype}, not {}", expected.dtype);
@@ -244,6 +263,7 @@ impl<T: Clone> Stream<T> {
             bail!(Missing, "{}: the last shard ends and tensor {name:?} has not come", shard.file);
         }
         self.part = Part::Length(Vec::new());
+        self.current.clear();
         self.taken = 0;
         self.position += 1;
         sink.shard(self.position - 1)

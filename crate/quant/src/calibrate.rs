@@ -27,6 +27,11 @@ impl Inputs {
         Ok(Inputs(kinds.iter().map(|&kind| Ok((kind, make(kind)?))).collect::<Result<_>>()?))
     }
 
+    /// Adds what others have seen.
+    fn merge(&mut self, other: &Inputs) -> Result<()> {
+        self.0.iter_mut().try_for_each(|(kind, sum)| sum.merge(other.of(*kind)))
+    }
+
     /// Those of a matrix. Where tokens count the same for all matrices, keys and values share the queries', up the gate's.
     pub fn of(&self, kind: Kind) -> &Hessian {
         let shared = match kind {
@@ -60,46 +65,49 @@ impl Calibration {
         layer: usize,
         sensitivity: Option<&Sensitivity>,
     ) -> Result<Inputs> {
-        let kinds: &[Kind] = match sensitivity {
-            Some(_) => &Kind::BLOCK,
-            None => &[Kind::Query, Kind::Output, Kind::Gate, Kind::Down],
-        };
         let block = self.block(config, weights, layer);
         let size = self.streams.len().div_ceil(GROUPS).max(1);
-        let groups: Vec<Result<Inputs>> = self
+        let new = |kinds: &[Kind]| Inputs::new(kinds, |kind| Hessian::new(kind.shape(config).1));
+        // Where tokens count the same for all, some matrices read the same.
+        let both = || Ok((new(&Kind::BLOCK)?, new(&[Kind::Query, Kind::Output, Kind::Gate, Kind::Down])?));
+        let groups: Vec<Result<(Inputs, Inputs)>> = self
             .streams
             .par_chunks(size)
             .enumerate()
             .map(|(group, streams)| {
-                let mut inputs = Inputs::new(kinds, |kind| Hessian::new(kind.shape(config).1))?;
+                let (mut weighed, mut plain) = both()?;
                 for (i, stream) in streams.iter().enumerate() {
                     let trace = block.forward(stream.clone());
-                    for (kind, hessian) in &mut inputs.0 {
-                        let id = MatrixId { layer, kind: *kind };
-                        let factors = sensitivity.and_then(|s| s.factors(id, group * size + i));
-                        let added = match factors {
-                            Some(factors) => hessian.accumulate_scaled(trace.input(*kind), &factors),
-                            None => hessian.accumulate(trace.input(*kind)),
-                        };
-                        added.map_err(|e| e.at(format!("input of {}", id.name())))?;
+                    let factors = |kind| sensitivity?.factors(MatrixId { layer, kind }, group * size + i);
+                    let named = |kind, added: Result<()>| {
+                        added.map_err(|e| e.at(format!("input of {}", MatrixId { layer, kind }.name())))
+                    };
+                    let is_plain = Kind::BLOCK.iter().all(|&kind| factors(kind).is_none());
+                    for (kind, hessian) in &mut (if is_plain { &mut plain } else { &mut weighed }).0 {
+                        let input = trace.input(*kind);
+                        named(
+                            *kind,
+                            match factors(*kind) {
+                                Some(factors) => hessian.accumulate_scaled(input, &factors),
+                                None => hessian.accumulate(input),
+                            },
+                        )?;
                     }
                 }
-                Ok(inputs)
+                Ok((weighed, plain))
             })
             .collect();
-        let mut sum: Option<Inputs> = None;
+        let (mut weighed, mut plain) = both()?;
         for group in groups {
             let group = group?;
-            match &mut sum {
-                None => sum = Some(group),
-                Some(sum) => {
-                    for ((_, sum), (_, part)) in sum.0.iter_mut().zip(&group.0) {
-                        sum.merge(part)?;
-                    }
-                }
-            }
+            weighed.merge(&group.0)?;
+            plain.merge(&group.1)?;
         }
-        sum.map_or_else(|| Inputs::unknown(config), Ok)
+        if self.streams.is_empty() {
+            return Inputs::unknown(config);
+        }
+        weighed.merge(&plain)?;
+        Ok(weighed)
     }
 
     /// Takes the streams through a block.

@@ -2,8 +2,8 @@
 //!
 //! Read it in this order: [`checkpoint`] (what comes in), [`rotate`] (what is done to it first), [`gradient`] and
 //! [`sensitivity`] (how much each matrix matters), [`calibrate`] (what it reads), [`fit`] (planes and scales of one matrix,
-//! and how many planes each gets), [`quantize`](mod@quantize) (all of it, block
-//! by block), [`folder`] (what comes out). [`dense`] and [`perplexity`] are for comparing.
+//! and how many planes each gets), [`levels`] (in which file), [`quantize`](mod@quantize) (all of it, block by block),
+//! [`folder`] (what comes out). [`dense`] and [`perplexity`] are for comparing.
 
 pub mod calibrate;
 pub mod checkpoint;
@@ -11,6 +11,7 @@ pub mod dense;
 pub mod fit;
 pub mod folder;
 pub mod gradient;
+pub mod levels;
 pub mod perplexity;
 pub mod quantize;
 pub mod rotate;

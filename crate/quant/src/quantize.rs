@@ -1,5 +1,7 @@
 //! From a checkpoint to a model folder: rotate, measure, choose bits, calibrate, fit, block by block.
 
+mod choose;
+
 use std::{
     cell::Cell,
     path::Path,
@@ -9,8 +11,7 @@ use std::{
 use nomul::{
     Result, bail,
     config::ModelConfig,
-    index::{first_prefix, names, stored_bytes},
-    plane,
+    index::{names, stored_bytes},
     scale::Scale,
     weights::{Kind, MatrixId, VectorId},
 };
@@ -23,9 +24,10 @@ use crate::{
     dense::Dense,
     fit::{
         FitPlanes, FittedMatrix, Hessian,
-        bits::{Budget, Choice, ChooseBits, MatrixStats, predict},
+        bits::{Budget, ChooseBits},
     },
-    folder::{FolderWriter, Planned, PlannedShard},
+    folder::FolderWriter,
+    levels::{self, Plan},
     rotate::Rotation,
     sensitivity::Sensitivity,
 };
@@ -38,8 +40,12 @@ pub struct Options<'a> {
     pub choose: &'a dyn ChooseBits,
     /// How many there are to share out.
     pub budget: Budget,
-    /// Planes of the embedding and of the head.
-    pub table_planes: usize,
+    /// Planes a weight, on average, that the first level has, by which a model answers before the others have come; `None`:
+    /// [`START`] fewer than all.
+    pub start: Option<f64>,
+    /// Planes of the embedding and of the head; `None`: as many as gain no less for a bit than those of the blocks, or
+    /// [`TABLE_PLANES`] where nothing was measured.
+    pub table_planes: Option<usize>,
     /// Token windows of the calibration text; without any, every input counts the same.
     pub windows: &'a [Vec<u32>],
     /// The first windows, as many as this, tell how much each matrix and each token matters; without any, all alike.
@@ -49,6 +55,12 @@ pub struct Options<'a> {
     /// Replace what is there.
     pub replace: bool,
 }
+
+/// Planes a weight that the first level lacks, unless it is told.
+pub const START: f64 = 1.3;
+
+/// Planes of the embedding and of the head, unless they are told or measured.
+pub const TABLE_PLANES: usize = 6;
 
 /// A step of the work, for progress bars.
 #[derive(Clone, Debug)]
@@ -81,8 +93,10 @@ pub struct MatrixReport {
     pub name: String,
     /// Planes.
     pub planes: usize,
-    /// Share of the output's energy that is lost.
-    pub error: f64,
+    /// Planes in the first level, and all; one number where these are the same.
+    pub prefixes: Vec<usize>,
+    /// Share of the output's energy that is lost with each of these prefixes.
+    pub errors: Vec<f64>,
     /// Why it got its planes.
     pub reason: String,
 }
@@ -106,29 +120,32 @@ pub fn quantize(
     };
     let work = Work { checkpoint, config: &config, rotation: &rotation, options, progress };
     let sensitivity = work.measure()?;
-    let choices = work.choose(sensitivity.as_ref())?;
-    let shards = work.shards(&choices);
-    let mut writer = FolderWriter::new(place, options.replace, &shards)?;
-    let matrices = work.fit_all(&choices, sensitivity.as_ref(), &mut writer)?;
-    writer.finish(&work.config_json(&choices, &matrices), &checkpoint.text_files()?)?;
+    let plans = work.choose(sensitivity.as_ref())?;
+    let mut writer = FolderWriter::new(place, options.replace, &levels::shards(&config, &plans))?;
+    let matrices = work.fit_all(&plans, sensitivity.as_ref(), &mut writer)?;
+    writer.finish(&work.config_json(&matrices), &checkpoint.text_files()?)?;
 
-    let linear = |choice: &&(MatrixId, Choice)| is_linear(choice.0.kind);
-    let weights = |id: MatrixId| (id.kind.shape(&config).0 * id.kind.shape(&config).1) as f64;
-    let all: f64 = choices.iter().filter(linear).map(|(id, _)| weights(*id)).sum();
-    let signs: f64 = choices.iter().filter(linear).map(|(id, choice)| weights(*id) * choice.planes as f64).sum();
-    let stored: u64 = choices.iter().filter(linear).map(|(id, choice)| bytes(&config, *id, choice.planes)).sum();
-    let tables = choices.iter().filter(|choice| !is_linear(choice.0.kind));
-    let tables: u64 = tables.map(|(id, choice)| bytes(&config, *id, choice.planes)).sum();
-    Ok(Report { bits: signs / all, bits_with_scales: 8.0 * stored as f64 / all, bytes: stored + tables, matrices })
+    let linear = || plans.iter().filter(|plan| is_linear(plan.id.kind));
+    let weights = |plan: &Plan| (plan.id.kind.shape(&config).0 * plan.id.kind.shape(&config).1) as f64;
+    let bytes = |plan: &Plan| bytes(&config, plan.id, &plan.prefixes());
+    let all: f64 = linear().map(weights).sum();
+    let signs: f64 = linear().map(|plan| weights(plan) * plan.planes as f64).sum();
+    let stored: u64 = linear().map(bytes).sum();
+    Ok(Report {
+        bits: signs / all,
+        bits_with_scales: 8.0 * stored as f64 / all,
+        bytes: plans.iter().map(bytes).sum(),
+        matrices,
+    })
 }
 
 fn is_linear(kind: Kind) -> bool {
     !matches!(kind, Kind::Embedding | Kind::Head)
 }
 
-fn bytes(config: &ModelConfig, id: MatrixId, planes: usize) -> u64 {
+fn bytes(config: &ModelConfig, id: MatrixId, prefixes: &[usize]) -> u64 {
     let (rows, columns) = id.kind.shape(config);
-    stored_bytes(rows, columns, planes)
+    stored_bytes(rows, columns, prefixes)
 }
 
 struct Work<'a> {
@@ -172,89 +189,10 @@ impl Work<'_> {
         Sensitivity::measure(checkpoint, config, rotation, windows, options.seed, &tell).map(Some)
     }
 
-    /// Planes for every matrix.
-    fn choose(&self, sensitivity: Option<&Sensitivity>) -> Result<Vec<(MatrixId, Choice)>> {
-        let mut stats = Vec::new();
-        for id in MatrixId::all(self.config).filter(|id| is_linear(id.kind)) {
-            let (rows, columns) = id.kind.shape(self.config);
-            let (error_at, sensitivity) = match sensitivity.and_then(|s| s.outputs(id)) {
-                Some(outputs) => (outputs.expected.error_at, Some(outputs.expected.energy)),
-                None if self.options.choose.needs_errors(&self.options.budget) => {
-                    self.tell(format!("looking at {}", id.name()), self.measuring());
-                    (predict(&self.rotation.matrix(self.checkpoint, id)?, rows, columns), None)
-                }
-                None => ([0.0; 9], None),
-            };
-            stats.push(MatrixStats { id, rows, columns, error_at, sensitivity });
-        }
-        let tables: Vec<MatrixId> = MatrixId::all(self.config).filter(|id| !is_linear(id.kind)).collect();
-        let budget = match self.options.budget {
-            Budget::Bytes(all) => {
-                let fixed: u64 = tables.iter().map(|&id| bytes(self.config, id, self.options.table_planes)).sum();
-                match all.checked_sub(fixed) {
-                    Some(rest) => Budget::Bytes(rest),
-                    None => bail!(
-                        Input,
-                        "{all} bytes: the embedding and the head alone take {fixed} at {} planes",
-                        self.options.table_planes
-                    ),
-                }
-            }
-            ref other => other.clone(),
-        };
-        let chosen = self.options.choose.choose(&stats, budget)?;
-        let mut choices: Vec<(MatrixId, Choice)> = Vec::new();
-        let mut chosen = stats.iter().map(|stats| stats.id).zip(chosen);
-        for id in MatrixId::all(self.config) {
-            if is_linear(id.kind) {
-                choices.extend(chosen.next());
-            } else {
-                let reason = format!("every word passes through it: {} planes", self.options.table_planes);
-                choices.push((id, Choice { planes: self.options.table_planes, reason }));
-            }
-        }
-        Ok(choices)
-    }
-
-    /// The files: the base, then one for each level of planes. The tables run ahead of the blocks, because a model
-    /// needs four planes of them before two of the blocks are of use.
-    fn shards(&self, choices: &[(MatrixId, Choice)]) -> Vec<PlannedShard> {
-        let mut base: Vec<Planned> = Vec::new();
-        let vectors = VectorId::all(self.config).filter(|id| !is_folded(*id));
-        base.extend(vectors.map(|id| Planned { name: id.name(), dtype: "F32", shape: vec![id.len(self.config)] }));
-        for (id, choice) in choices {
-            let (rows, columns) = id.kind.shape(self.config);
-            base.push(Planned { name: names::rows(*id), dtype: "U16", shape: vec![rows] });
-            base.extend((first_prefix(choice.planes)..=choice.planes).map(|prefix| Planned {
-                name: names::columns(*id, prefix),
-                dtype: "U16",
-                shape: vec![prefix, columns],
-            }));
-        }
-        let linear = choices.iter().filter(|(id, _)| is_linear(id.kind));
-        let levels = linear.map(|(_, choice)| choice.planes).max().unwrap_or(1);
-        let level_of = |id: MatrixId, plane: usize| {
-            if is_linear(id.kind) { plane } else { plane.saturating_sub(2).min(levels - 1) }
-        };
-        let mut shards = vec![PlannedShard { file: "model-base.safetensors".into(), tensors: base }];
-        for level in 0..levels {
-            let planes = choices.iter().flat_map(|(id, choice)| (0..choice.planes).map(move |plane| (*id, plane)));
-            let here = planes.filter(|(id, plane)| level_of(*id, *plane) == level);
-            let planned = here.map(|(id, plane)| {
-                let (rows, columns) = id.kind.shape(self.config);
-                let shape = plane::shape(rows, columns).to_vec();
-                Planned { name: names::plane(id, plane), dtype: "U8", shape }
-            });
-            let file = format!("model-plane-{}-of-{levels}.safetensors", level + 1);
-            shards.push(PlannedShard { file, tensors: planned.collect() });
-        }
-        shards
-    }
-
     /// Fits every matrix and writes it.
     fn fit_all(
         &self,
-        choices: &[(MatrixId, Choice)],
+        plans: &[Plan],
         sensitivity: Option<&Sensitivity>,
         writer: &mut FolderWriter,
     ) -> Result<Vec<MatrixReport>> {
@@ -269,7 +207,7 @@ impl Work<'_> {
             }
         }
         let done = AtomicU64::new(self.measuring());
-        let planes_of = |id: MatrixId| choices.iter().find(|choice| choice.0 == id).expect("every matrix was chosen");
+        let plan_of = |id: MatrixId| plans.iter().find(|plan| plan.id == id).expect("every matrix has a plan");
         let fit = |id: MatrixId, hessian: &Hessian| -> Result<(MatrixId, FittedMatrix)> {
             let (rows, columns) = id.kind.shape(config);
             let matrix = self.rotation.matrix(self.checkpoint, id)?;
@@ -280,27 +218,33 @@ impl Work<'_> {
                 let fresh = now.saturating_sub(known.replace(now)) as u64 * rows as u64;
                 self.tell(step.clone(), done.fetch_add(fresh, Ordering::Relaxed) + fresh);
             };
-            let planes = planes_of(id).1.planes;
-            let fitted = self.options.fit.fit(&matrix, rows, columns, hessian, planes, &tell);
+            let prefixes = plan_of(id).prefixes();
+            let fitted = self.options.fit.fit(&matrix, rows, columns, hessian, &prefixes, &tell);
             tell(columns);
             Ok((id, fitted.map_err(|e| e.at(id.name()))?))
         };
         let mut reports = Vec::new();
         let mut keep = |(id, fitted): (MatrixId, FittedMatrix), writer: &mut FolderWriter, weights: &mut Dense| {
-            let choice = &planes_of(id).1;
+            let plan = plan_of(id);
             write(writer, id, &fitted)?;
-            weights.insert(id, fitted.dequantize(choice.planes));
+            weights.insert(id, fitted.dequantize(plan.planes));
             reports.push(MatrixReport {
                 name: id.name(),
-                planes: choice.planes,
-                error: fitted.error,
-                reason: choice.reason.clone(),
+                planes: plan.planes,
+                prefixes: fitted.prefixes,
+                errors: fitted.errors,
+                reason: plan.reason.clone(),
             });
             Ok(())
         };
 
         let embedding = MatrixId { layer: 0, kind: Kind::Embedding };
-        keep(fit(embedding, &Hessian::identity(config.hidden_size)?)?, writer, &mut weights)?;
+        let cost = match sensitivity.and_then(|s| s.table(Kind::Embedding)) {
+            Some(table) => table.cost.clone(),
+            None => Hessian::identity(config.hidden_size)?,
+        };
+        keep(fit(embedding, &cost)?, writer, &mut weights)?;
+        drop(cost);
         let mut calibration = Calibration::new(&weights, self.options.windows);
         for layer in 0..config.num_hidden_layers {
             let block = Kind::BLOCK.map(|kind| MatrixId { layer, kind });
@@ -336,20 +280,20 @@ impl Work<'_> {
     }
 
     /// The checkpoint's configuration with what the runtime and a reader need to know.
-    fn config_json(&self, choices: &[(MatrixId, Choice)], reports: &[MatrixReport]) -> Value {
+    fn config_json(&self, reports: &[MatrixReport]) -> Value {
         let mut json = self.checkpoint.config_json().clone();
         let matrices: serde_json::Map<String, Value> = reports
             .iter()
             .map(|report| {
-                let value = json!({ "planes": report.planes, "error": report.error, "reason": report.reason });
+                let value = json!({ "prefixes": report.prefixes, "errors": report.errors, "reason": report.reason });
                 (report.name.clone(), value)
             })
             .collect();
         let Rotation { stored, .. } = self.rotation;
-        let planes: usize = choices.iter().map(|(_, choice)| choice.planes).max().unwrap_or(0);
+        let planes: usize = reports.iter().map(|report| report.planes).max().unwrap_or(0);
         json["quantization_config"] = json!({
             "quant_method": "nomul",
-            "version": 1,
+            "version": 2,
             "most_planes": planes,
             "calibration_tokens": self.options.windows.iter().map(Vec::len).sum::<usize>(),
             "rotations": {
@@ -364,18 +308,13 @@ impl Work<'_> {
     }
 }
 
-/// Norms before matrices are part of the matrices afterwards.
-fn is_folded(id: VectorId) -> bool {
-    matches!(id, VectorId::AttentionNorm(_) | VectorId::FeedForwardNorm(_))
-}
-
 fn write(writer: &mut FolderWriter, id: MatrixId, fitted: &FittedMatrix) -> Result<()> {
     let codes = |scales: &mut dyn Iterator<Item = &Scale>| -> Vec<u8> {
         scales.flat_map(|scale| scale.0.to_le_bytes()).collect()
     };
     writer.write(&names::rows(id), &codes(&mut fitted.row_scales.iter()))?;
-    for (set, prefix) in fitted.column_scales.iter().zip(first_prefix(fitted.planes.len())..) {
-        writer.write(&names::columns(id, prefix), &codes(&mut set.iter().flatten()))?;
+    for (set, prefix) in fitted.column_scales.iter().zip(&fitted.prefixes) {
+        writer.write(&names::columns(id, *prefix), &codes(&mut set.iter().flatten()))?;
     }
     for (plane, signs) in fitted.planes.iter().enumerate() {
         writer.write(&names::plane(id, plane), signs)?;

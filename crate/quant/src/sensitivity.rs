@@ -43,9 +43,21 @@ impl Outputs {
     }
 }
 
-/// All matrices of a model's blocks.
+/// The embedding or the head; where they are one, both at once.
+#[derive(Debug)]
+pub struct Table {
+    /// What an error costs, in nats a token: that of the head by what it reads, that of the embedding by its size alone.
+    pub cost: Hessian,
+    /// As [`Outputs::expected`].
+    pub expected: Expected,
+}
+
+/// All matrices of a model.
 #[derive(Debug, Default)]
-pub struct Sensitivity(HashMap<MatrixId, Outputs>);
+pub struct Sensitivity {
+    blocks: HashMap<MatrixId, Outputs>,
+    tables: HashMap<Kind, Table>,
+}
 
 impl Sensitivity {
     /// Measures it on windows of a calibration text, in the basis of the rotated model. `progress` is told which of how
@@ -92,17 +104,27 @@ impl Sensitivity {
         }
         let head = Head::new(config, &weights);
         let ends = streams.pop().unwrap_or_default();
-        let back = |(window, x): (usize, &Vec<f32>)| head.backward(x, &Loss::Drawn(seed.wrapping_add(window as u64))).1;
-        let mut gradients: Vec<Vec<f32>> = ends.iter().enumerate().map(back).collect();
+        let mut read = Seen::new(config, Kind::Head)?;
+        let mut gradients: Vec<Vec<f32>> = Vec::new();
+        for (window, x) in ends.iter().enumerate() {
+            let judged = head.backward(x, &Loss::Drawn(seed.wrapping_add(window as u64)));
+            read.add_squares(&judged.input, judged.squares)?;
+            gradients.push(judged.gradient);
+        }
         drop(ends);
 
-        let mut all = HashMap::new();
+        let mut blocks = HashMap::new();
+        let mut starts = Vec::new();
         for layer in (0..layers).rev() {
             progress(2 * layers - 1 - layer, 2 * layers);
             load(&mut weights, layer)?;
             let block = Block::new(config, &weights, layer, longest);
             let mut seen = Kind::BLOCK.into_iter().map(|kind| Seen::new(config, kind)).collect::<Result<Vec<_>>>()?;
-            for (x, gradient) in streams.pop().unwrap_or_default().into_iter().zip(&mut gradients) {
+            let before = streams.pop().unwrap_or_default();
+            if layer == 0 {
+                starts = before.clone();
+            }
+            for (x, gradient) in before.into_iter().zip(&mut gradients) {
                 let mut failed = None;
                 let visit = &mut |kind: Kind, x: &[f32], g: &[f32]| {
                     let seen = seen.iter_mut().find(|seen| seen.kind == kind).expect("every matrix has a place");
@@ -124,28 +146,67 @@ impl Sensitivity {
             let found: Vec<Result<(MatrixId, Outputs)>> = seen.into_par_iter().map(outputs).collect();
             for found in found {
                 let (id, outputs) = found?;
-                all.insert(id, outputs);
+                blocks.insert(id, outputs);
             }
             unload(&mut weights, layer);
         }
-        Ok(Sensitivity(all))
+        let tables = tables(config, &weights, &read.inputs, &starts, &gradients)?;
+        Ok(Sensitivity { blocks, tables })
+    }
+
+    /// What was found for the embedding or the head; for both where they are one, under the embedding's name.
+    pub fn table(&self, kind: Kind) -> Option<&Table> {
+        self.tables.get(&kind)
     }
 
     /// What was found for a matrix.
     pub fn outputs(&self, id: MatrixId) -> Option<&Outputs> {
-        self.0.get(&id)
+        self.blocks.get(&id)
     }
 
     /// What the inputs of a matrix are multiplied by, token by token of a window, so that in their second moments tokens
     /// count as much as they matter. The mean square over all tokens is 1.
     pub fn factors(&self, id: MatrixId, window: usize) -> Option<Vec<f32>> {
-        let outputs = self.0.get(&id)?;
+        let outputs = self.blocks.get(&id)?;
         let energy = outputs.energy() as f32;
         if energy <= 0.0 {
             return None;
         }
         Some(outputs.tokens.get(window)?.iter().map(|&square| (square / energy).sqrt()).collect())
     }
+}
+
+/// What errors of the embedding and of the head cost. `read`: what the head read, each times the length of its token's
+/// gradient; `starts` and `gradients`: the streams after the embedding, and theirs.
+fn tables(
+    config: &ModelConfig,
+    weights: &Dense,
+    read: &Hessian,
+    starts: &[Vec<f32>],
+    gradients: &[Vec<f32>],
+) -> Result<HashMap<Kind, Table>> {
+    let (rows, hidden) = (config.vocab_size, config.hidden_size);
+    // A row that is off by a share of its square moves the stream by that much, shared out evenly among the outputs.
+    let square = |x: &[f32]| x.iter().map(|&x| f64::from(x * x)).sum::<f64>();
+    let tokens = || starts.iter().zip(gradients).flat_map(|(x, g)| x.chunks_exact(hidden).zip(g.chunks_exact(hidden)));
+    let count = tokens().count().max(1) as f64;
+    let moved = 0.5 * tokens().map(|(x, g)| square(x) * square(g)).sum::<f64>() / (count * hidden as f64);
+    let of = |kind: Kind, is_embedding: bool, is_head: bool| -> Result<Table> {
+        let matrix = weights.matrix(MatrixId { layer: 0, kind });
+        let alone = if is_embedding { moved / square(matrix).max(f64::MIN_POSITIVE) } else { 0.0 };
+        let scored = if is_head { 0.5 / rows as f64 } else { 0.0 };
+        let entry = |i: usize, j: usize| scored * read.mean(i, j) + if i == j { alone } else { 0.0 };
+        let sum = (0..hidden).flat_map(|j| (0..hidden).map(move |i| (i, j))).map(|(i, j)| entry(i, j)).collect();
+        let cost = Hessian::from_sum(hidden, 1, sum)?;
+        let expected = predict_calibrated(matrix, rows, hidden, &cost)?;
+        Ok(Table { cost, expected })
+    };
+    let tied = config.tie_word_embeddings;
+    let mut tables = HashMap::from([(Kind::Embedding, of(Kind::Embedding, true, tied)?)]);
+    if !tied {
+        tables.insert(Kind::Head, of(Kind::Head, false, true)?);
+    }
+    Ok(tables)
 }
 
 /// What a matrix has met on the way back.
@@ -164,7 +225,10 @@ impl Seen {
     fn add(&mut self, x: &[f32], g: &[f32]) -> Result<()> {
         let columns = self.inputs.columns();
         let rows = g.len() / (x.len() / columns);
-        let squares: Vec<f32> = g.chunks_exact(rows).map(|g| g.iter().map(|g| g * g).sum()).collect();
+        self.add_squares(x, g.chunks_exact(rows).map(|g| g.iter().map(|g| g * g).sum()).collect())
+    }
+
+    fn add_squares(&mut self, x: &[f32], squares: Vec<f32>) -> Result<()> {
         let lengths: Vec<f32> = squares.iter().map(|square| square.sqrt()).collect();
         self.inputs.accumulate_scaled(x, &lengths)?;
         self.tokens.push(squares);

@@ -114,9 +114,10 @@ fn eight_planes_come_within_a_hundredth() {
             fit: &Gptq::default(),
             choose: &Greedy,
             budget: Budget::BitsPerWeight(8.0),
-            table_planes: 8,
+            start: Some(8.0),
+            table_planes: Some(8),
             windows: &calibration(golden.checkpoint.config().vocab_size),
-            measured: 2,
+            measured: 8,
             seed: 1,
             replace: false,
         };

@@ -116,7 +116,7 @@ struct Done {
     read: Range<usize>,
     /// The token that was read and the one that was chosen.
     chosen: Option<(u32, u32)>,
-    level: usize,
+    level: Level,
 }
 
 impl Answer {
@@ -148,9 +148,19 @@ pub struct Session {
     state: State,
     /// The ids whose keys and values the state holds.
     cached: Vec<u32>,
-    /// The level of planes they were computed with; `None` if with several, or if it is not known.
-    cached_level: Option<usize>,
+    cached_with: Level,
     answer: Option<Answer>,
+}
+
+/// The planes that keys and values were computed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// Those of so many levels.
+    One(usize),
+    /// Those that were there each time, while a model was arriving.
+    Rising,
+    /// Nobody knows.
+    Unknown,
 }
 
 impl Session {
@@ -187,7 +197,7 @@ impl Session {
             end_tokens,
             state,
             cached: Vec::new(),
-            cached_level: None,
+            cached_with: Level::Unknown,
             answer: None,
             model,
         })
@@ -200,9 +210,9 @@ impl Session {
 
     /// The model, to change it. What was read so far is read again for the next answer.
     pub fn model_mut(&mut self) -> &mut Model {
-        self.cached_level = None;
+        self.cached_with = Level::Unknown;
         if let Some(done) = self.answer.as_mut().and_then(|answer| answer.done.as_mut()) {
-            done.level = usize::MAX;
+            done.level = Level::Unknown;
         }
         &mut self.model
     }
@@ -231,6 +241,11 @@ impl Session {
     /// Takes the next bytes of the shards, see [`Model::push`].
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         self.model.push(bytes)
+    }
+
+    /// Forgets what has come of the shard that is being received, see [`Model::rewind`].
+    pub fn rewind(&mut self) {
+        self.model.rewind();
     }
 
     /// Uses the first `planes` plane shards only, see [`Model::set_planes`].
@@ -271,7 +286,7 @@ impl Session {
         self.answer = None;
         let prompt = prompt.into();
         let mut sampler = Sampler::new(options.sample.clone(), self.model.config().vocab_size)?;
-        let cached = self.reuse(&prompt)?;
+        let cached = self.reuse(&prompt, true)?;
         sampler.prompt(&prompt);
         let usage = Usage { prompt_tokens: prompt.len(), cached_tokens: cached, completion_tokens: 0 };
         let stream = TextStream::new(options.stop.clone());
@@ -286,7 +301,7 @@ impl Session {
         if answer.done.is_some() {
             return;
         }
-        let level = model.level();
+        let level = Level::One(model.level());
         let (config, weights) = model.parts();
         answer.done = match answer.next(state) {
             Next::End(_) => None,
@@ -345,9 +360,9 @@ impl Session {
     /// The scores of what may follow a text: `vocab_size` of them. An answer that was being made is dropped.
     pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
         self.answer = None;
-        self.reuse(ids)?;
+        self.reuse(ids, false)?;
         let Some((last, before)) = ids.split_last() else { bail!(Input, "the prompt is empty") };
-        let level = self.model.level();
+        let level = Level::One(self.model.level());
         for chunk in before[self.cached.len()..].chunks(CHUNK) {
             let (config, weights) = self.model.parts();
             prefill(config, weights, &mut self.state, chunk)?;
@@ -369,7 +384,11 @@ impl Session {
 
     /// Checks a prompt, and keeps of what was read as much as it begins with, except its last token, which is read
     /// again for its scores. How many tokens that are.
-    fn reuse(&mut self, prompt: &[u32]) -> Result<usize> {
+    ///
+    /// Other planes give other keys and values. What was read with fewer is kept where it is `rough` enough, while a model
+    /// arrives: a conversation goes on. Once it is all here, the conversation is read anew, once; from then on an answer does
+    /// not depend on what was asked before.
+    fn reuse(&mut self, prompt: &[u32], rough: bool) -> Result<usize> {
         let config = self.model.config();
         if prompt.is_empty() {
             bail!(Input, "the prompt is empty");
@@ -389,8 +408,9 @@ impl Session {
             );
         }
         let mut shared = self.cached.iter().zip(&prompt[..prompt.len() - 1]).take_while(|(a, b)| a == b).count();
-        if self.cached_level != Some(self.model.level()) {
-            // Other planes give other keys and values; an answer must not depend on what was asked before.
+        let level = self.model.level();
+        let arriving = rough && level < self.model.levels();
+        if self.cached_with != Level::One(level) && !(arriving && self.cached_with != Level::Unknown) {
             shared = 0;
         }
         self.state.truncate(shared);
@@ -399,11 +419,12 @@ impl Session {
     }
 
     /// Notes that tokens were read, with the planes of a level.
-    fn note(&mut self, tokens: &[u32], level: usize) {
+    fn note(&mut self, tokens: &[u32], level: Level) {
         if self.cached.is_empty() {
-            self.cached_level = Some(level);
-        } else if self.cached_level != Some(level) {
-            self.cached_level = None;
+            self.cached_with = level;
+        } else if self.cached_with != level {
+            let known = self.cached_with != Level::Unknown && level != Level::Unknown;
+            self.cached_with = if known { Level::Rising } else { Level::Unknown };
         }
         self.cached.extend(tokens);
     }

@@ -47,6 +47,7 @@ pub struct Progress {
     level: usize,
     levels: usize,
     usable: bool,
+    layers: Vec<usize>,
 }
 
 impl From<&Model> for Progress {
@@ -57,6 +58,7 @@ impl From<&Model> for Progress {
             level: model.level(),
             levels: model.levels(),
             usable: model.is_usable(),
+            layers: model.planes_by_layer(),
         }
     }
 }

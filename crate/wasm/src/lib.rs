@@ -56,9 +56,14 @@ impl Engine {
         self.session.push(bytes).map_err(throw)
     }
 
-    /// How much has come.
+    /// Forgets what has come of the shard that is being received; its bytes may be pushed anew.
+    pub fn rewind(&mut self) {
+        self.session.rewind();
+    }
+
+    /// How much has come. `layers` has the fewest planes in use of each block.
     #[wasm_bindgen(
-        unchecked_return_type = "{ received: number; total: number; level: number; levels: number; usable: boolean }"
+        unchecked_return_type = "{ received: number; total: number; level: number; levels: number; usable: boolean; layers: number[] }"
     )]
     pub fn progress(&self) -> Result<JsValue, JsValue> {
         to_js(&Progress::from(self.session.model()))

@@ -24,14 +24,28 @@ pub struct MatrixStats {
 }
 
 impl MatrixStats {
-    /// Stored bytes with `planes` planes, the scales of all prefixes included.
+    /// The most bytes that `planes` planes take in a folder, with the scales of all of them and of a shorter prefix.
     pub fn bytes(&self, planes: usize) -> u64 {
-        stored_bytes(self.rows, self.columns, planes)
+        let prefixes = [planes - 1, planes];
+        stored_bytes(self.rows, self.columns, if planes > 2 { &prefixes } else { &prefixes[1..] })
     }
 
-    /// What one plane more than `planes` is expected to save the model.
-    fn gain(&self, planes: usize) -> f64 {
-        self.sensitivity.unwrap_or(1.0) * (self.error_at[planes] - self.error_at[planes + 1])
+    /// What the planes from the first number of them to the second are expected to save the model.
+    pub fn gain(&self, from: usize, to: usize) -> f64 {
+        self.sensitivity.unwrap_or(1.0) * (self.error_at[from] - self.error_at[to])
+    }
+
+    /// What so many planes cost, and what one more would, for people.
+    pub fn reason(&self, planes: usize) -> String {
+        let cost = |planes: usize| match self.sensitivity {
+            Some(nats) => format!("{:.2} millinats a token", 1e3 * nats * self.error_at[planes]),
+            None => format!("{:.2} % of its output", 100.0 * self.error_at[planes]),
+        };
+        let next = match planes < MOST_PLANES {
+            true => format!("; one more would leave {}", cost(planes + 1)),
+            false => String::new(),
+        };
+        format!("{} lose {}{next}", count(planes), cost(planes))
     }
 }
 
@@ -120,7 +134,7 @@ impl ChooseBits for Uniform {
         let mut choices = vec![plain; matrices.len()];
         if level < MOST_PLANES {
             let step = |m: &MatrixStats| budget.price(m, level + 1) - budget.price(m, level);
-            let worth = |i: usize| matrices[i].gain(level) / step(&matrices[i]);
+            let worth = |i: usize| matrices[i].gain(level, level + 1) / step(&matrices[i]);
             let mut order: Vec<usize> = (0..matrices.len()).collect();
             order.sort_by(|&a, &b| worth(b).total_cmp(&worth(a)));
             let mut spare = limit - total(level);
@@ -153,25 +167,14 @@ impl ChooseBits for Greedy {
         // The gain of each next plane falls, so taking the best one each time is the optimum up to the last plane.
         loop {
             let step = |i: usize| budget.price(&matrices[i], planes[i] + 1) - budget.price(&matrices[i], planes[i]);
-            let worth = |i: usize| matrices[i].gain(planes[i]) / step(i);
+            let worth = |i: usize| matrices[i].gain(planes[i], planes[i] + 1) / step(i);
             let open = (0..matrices.len()).filter(|&i| planes[i] < MOST_PLANES && step(i) <= left);
             // Of equals, the first: the order of the forward pass.
             let Some(best) = open.reduce(|a, b| if worth(b) > worth(a) { b } else { a }) else { break };
             left -= step(best);
             planes[best] += 1;
         }
-        let choice = |(m, planes): (&MatrixStats, usize)| {
-            let cost = |planes: usize| match m.sensitivity {
-                Some(nats) => format!("{:.2} millinats a token", 1e3 * nats * m.error_at[planes]),
-                None => format!("{:.2} % of its output", 100.0 * m.error_at[planes]),
-            };
-            let next = match planes < MOST_PLANES {
-                true => format!("; one more would leave {}", cost(planes + 1)),
-                false => String::new(),
-            };
-            let reason = format!("{} lose {}{next}", count(planes), cost(planes));
-            Choice { planes, reason }
-        };
+        let choice = |(m, planes): (&MatrixStats, usize)| Choice { planes, reason: m.reason(planes) };
         Ok(matrices.iter().zip(planes).map(choice).collect())
     }
 

@@ -5,7 +5,7 @@
 //! fitted anew for every shorter prefix of the planes, so that a prefix is a usable matrix.
 //!
 //! Read in this order: [`hessian`] (what the inputs looked like), `problem` (what is to be met), `column` (fitting
-//! one column), `feedback` (the loop over columns), `sweep` (what follows the loop).
+//! one column), `feedback` (the loop over columns), `sweep` (what follows the loop), `nested` (both for two prefixes).
 
 pub mod bits;
 mod column;
@@ -13,6 +13,7 @@ mod feedback;
 mod grid;
 mod hessian;
 mod linear;
+mod nested;
 mod normal;
 mod predict;
 mod problem;
@@ -28,11 +29,12 @@ use rayon::prelude::*;
 pub use hessian::Hessian;
 
 use feedback::{fit_apart, fit_in_turn};
+use nested::{Nested, fit_nested};
 use normal::PerPlane;
 use problem::{Problem, Solution};
 use sweep::{fit_scales, refit_planes};
 
-pub use nomul::{index::first_prefix, kernel::MAX_PLANES as MOST_PLANES};
+pub use nomul::kernel::MAX_PLANES as MOST_PLANES;
 
 /// A matrix as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,19 +47,24 @@ pub struct FittedMatrix {
     pub planes: Vec<Vec<u8>>,
     /// A scale for each row; one for all that were fitted without row scales.
     pub row_scales: Vec<Scale>,
-    /// For each prefix of [`first_prefix`]`..=planes` planes: for each plane of it: a scale for each column.
+    /// Numbers of planes that have scales, ascending; the last is all of them.
+    pub prefixes: Vec<usize>,
+    /// For each prefix: for each plane of it: a scale for each column.
     pub column_scales: Vec<Vec<Vec<Scale>>>,
     /// For each of these prefixes, `tr(E H E^T) / tr(W H W^T)`: the share of the output's energy that is lost.
     pub errors: Vec<f64>,
-    /// The same for all planes.
-    pub error: f64,
 }
 
 impl FittedMatrix {
     /// The column scales of the first `prefix` planes, `None` if that prefix has none.
     pub fn scales(&self, prefix: usize) -> Option<&[Vec<Scale>]> {
-        let at = prefix.checked_sub(first_prefix(self.planes.len()))?;
+        let at = self.prefixes.iter().position(|&own| own == prefix)?;
         self.column_scales.get(at).map(Vec::as_slice)
+    }
+
+    /// The share of the output's energy that is lost with all planes.
+    pub fn error(&self) -> f64 {
+        self.errors.last().copied().unwrap_or(f64::NAN)
     }
 
     /// The matrix that the first `prefix` planes stand for, (rows, columns) row after row. A prefix without scales of
@@ -81,10 +88,11 @@ impl FittedMatrix {
 
 /// A way to fit planes to a matrix.
 pub trait FitPlanes: Sync {
-    /// Fits `planes` (1..=8) planes to `weights`, (rows, columns) row after row, `hessian` telling which inputs
-    /// matter. `progress` is called now and then with a number of columns that grows to `columns`.
+    /// Fits planes to `weights`, (rows, columns) row after row, `hessian` telling which inputs matter: as many (1..=8) as
+    /// the last of `prefixes` says, which ascend; each prefix gets scales of its own. `progress` is called now and then with
+    /// a number of columns that grows to `columns`.
     ///
-    /// Errors: [`nomul::Code::Value`] for weights that are not finite or larger than 1e12, [`nomul::Code::Shape`] for sizes that do not
+    /// Errors: [`nomul::Code::Input`] for prefixes that are none, [`nomul::Code::Value`] for weights that are not finite or larger than 1e12, [`nomul::Code::Shape`] for sizes that do not
     /// agree, [`nomul::Code::Capacity`] for too little memory. The result does not depend on the number of threads.
     fn fit(
         &self,
@@ -92,7 +100,7 @@ pub trait FitPlanes: Sync {
         rows: usize,
         columns: usize,
         hessian: &Hessian,
-        planes: usize,
+        prefixes: &[usize],
         progress: &dyn Fn(usize),
     ) -> Result<FittedMatrix>;
 }
@@ -118,10 +126,13 @@ pub struct Settings {
     pub prefix_sweeps: usize,
     /// Row scales are fitted again before each sweep.
     pub refit_rows: bool,
-    /// The first planes, as many as this, are fitted as a matrix of their own, and the others to what these leave
-    /// over. 0: all planes at once. On blocks of SmolLM2, a base of 2 planes loses a third of what 2 of 3 or of 4
-    /// planes lose otherwise; the price is that all planes together lose 1.4 (of 3) to 1.9 (of 4) times as much.
-    pub base_planes: usize,
+    /// What a loss of the shortest prefix counts, a loss of all planes that is as large a part of what so many normal
+    /// numbers lose counting 1. 0: all planes are fitted, and the prefixes take what they get. On blocks of SmolLM2, 3 of 4
+    /// planes then lose 4.7 times as much as 3 alone; with 0.2, 2.4 times, at the price of 1.08 times the loss of all 4; with
+    /// 1, 1.5 and 1.27; with 2, 1.25 and 1.40.
+    pub base_share: f64,
+    /// Most rounds of least squares and re-assignment within a column where a prefix counts.
+    pub nested_rounds: usize,
 }
 
 impl Default for Settings {
@@ -133,10 +144,11 @@ impl Default for Settings {
             row_scales: true,
             terms: 3,
             block: 64,
-            sweeps: 2,
+            sweeps: 4,
             prefix_sweeps: 1,
             refit_rows: true,
-            base_planes: 0,
+            base_share: 2.0,
+            nested_rounds: 4,
         }
     }
 }
@@ -158,54 +170,39 @@ impl FitPlanes for Gptq {
         rows: usize,
         columns: usize,
         hessian: &Hessian,
-        planes: usize,
+        prefixes: &[usize],
         progress: &dyn Fn(usize),
     ) -> Result<FittedMatrix> {
         let settings = &Settings { block: self.0.block.clamp(1, columns.max(1)), ..self.0.clone() };
-        let mut problem = Problem::new(settings, weights, (rows, columns), hessian, planes)?;
-        let mut factor = None;
-        if !hessian.is_diagonal() {
-            let found = hessian.factor(&problem.order, settings.damping)?;
-            problem.hessian = Some(hessian.ordered(&problem.order, found.ridge)?);
-            problem.diagonal.iter_mut().for_each(|d| *d += found.ridge);
-            problem.ridge = found.ridge;
-            factor = Some(found);
+        let mut problem = Problem::new(settings, weights, (rows, columns), hessian, last(prefixes)?)?;
+        if hessian.is_diagonal() {
+            let solution = fit_apart(&problem, settings, progress)?;
+            return finish(&problem, settings, prefixes, solution, None);
         }
-        let fit = |problem: &mut Problem, part: usize, parts: usize| {
-            let progress = |done| progress((part * columns + done) / parts);
-            let Some(factor) = &factor else { return fit_apart(problem, settings, &progress) };
-            let steps = Steps { columns, passes: 1 + settings.sweeps, progress: &progress };
-            let mut solution = fit_in_turn(problem, settings, factor, &|done| steps.report(0, done))?;
-            let error = problem.error(&solution.patterns, &solution.scales, problem.planes)?;
-            let mut gradient = problem.times_hessian(&error)?;
-            for pass in 1..=settings.sweeps {
-                // Only the planes that see the matrix itself may change its row scales.
-                if settings.refit_rows && settings.row_scales && part == 0 {
-                    problem.refit_rows(&solution, &gradient, weights)?;
-                    let error = problem.error(&solution.patterns, &solution.scales, problem.planes)?;
-                    gradient = problem.times_hessian(&error)?;
-                }
-                refit_planes(problem, settings, &mut solution, &mut gradient, &|done| steps.report(pass, done))?;
+        let factor = hessian.factor(&problem.order, settings.damping)?;
+        problem.hessian = Some(hessian.ordered(&problem.order, factor.ridge)?);
+        problem.diagonal.iter_mut().for_each(|d| *d += factor.ridge);
+        problem.ridge = factor.ridge;
+        let steps = Steps { columns, passes: 1 + settings.sweeps, progress };
+        let base = prefixes[0];
+        if prefixes.len() > 1 && settings.base_share > 0.0 {
+            let weight = settings.base_share * predict::NORMAL[problem.planes] / predict::NORMAL[base];
+            let nested = Nested { base, weight: weight as f32 };
+            let (solution, scales) = fit_nested(&mut problem, settings, nested, &factor, weights, &steps)?;
+            return finish(&problem, settings, prefixes, solution, Some(scales));
+        }
+        let mut solution = fit_in_turn(&problem, settings, &factor, &|done| steps.report(0, done))?;
+        let error = problem.error(&solution.patterns, &solution.scales, problem.planes)?;
+        let mut gradient = problem.times_hessian(&error)?;
+        for pass in 1..=settings.sweeps {
+            if settings.refit_rows && settings.row_scales {
+                problem.refit_rows(&solution, &gradient, weights)?;
+                let error = problem.error(&solution.patterns, &solution.scales, problem.planes)?;
+                gradient = problem.times_hessian(&error)?;
             }
-            Ok(solution)
-        };
-        if settings.base_planes == 0 || settings.base_planes >= planes {
-            let solution = fit(&mut problem, 0, 1)?;
-            return finish(&problem, settings, solution);
+            refit_planes(&problem, settings, &mut solution, &mut gradient, &|done| steps.report(pass, done))?;
         }
-        problem.planes = settings.base_planes;
-        let base = fit(&mut problem, 0, 2)?;
-        let mut rest = problem.error(&base.patterns, &base.scales, settings.base_planes)?;
-        rest.par_iter_mut().for_each(|e| *e = -*e);
-        let target = std::mem::replace(&mut problem.target, rest);
-        problem.planes = planes - settings.base_planes;
-        let upper = fit(&mut problem, 1, 2)?;
-        problem.target = target;
-        problem.planes = planes;
-        let solution = base.with(upper, settings.base_planes);
-        let start = solution.scales.clone();
-        let (scales, _) = fit_scales(&problem, settings, &solution.patterns, planes, Some(start))?;
-        finish(&problem, settings, Solution { scales, ..solution })
+        finish(&problem, settings, prefixes, solution, None)
     }
 }
 
@@ -216,21 +213,30 @@ impl FitPlanes for RoundToNearest {
         rows: usize,
         columns: usize,
         hessian: &Hessian,
-        planes: usize,
+        prefixes: &[usize],
         progress: &dyn Fn(usize),
     ) -> Result<FittedMatrix> {
         if hessian.columns() != columns {
             nomul::bail!(Shape, "fit: a Hessian of {} columns for {columns} columns", hessian.columns());
         }
         let settings = &Settings { prefix_sweeps: 0, ..self.0.clone() };
-        let mut problem = Problem::new(settings, weights, (rows, columns), &Hessian::identity(columns)?, planes)?;
+        let identity = Hessian::identity(columns)?;
+        let mut problem = Problem::new(settings, weights, (rows, columns), &identity, last(prefixes)?)?;
         let solution = fit_apart(&problem, settings, progress)?;
         let diagonal = hessian.diagonal();
         problem.diagonal = problem.order.iter().map(|&k| diagonal[k]).collect();
         if !hessian.is_diagonal() {
             problem.hessian = Some(hessian.ordered(&problem.order, 0.0)?);
         }
-        finish(&problem, settings, solution)
+        finish(&problem, settings, prefixes, solution, None)
+    }
+}
+
+/// All planes, given the prefixes that are to have scales.
+fn last(prefixes: &[usize]) -> Result<usize> {
+    match prefixes {
+        [first, .., last] | [first @ last] if *first > 0 && prefixes.is_sorted_by(|a, b| a < b) => Ok(*last),
+        _ => nomul::bail!(Input, "fit: {prefixes:?} are not ascending numbers of planes"),
     }
 }
 
@@ -247,17 +253,24 @@ impl Steps<'_> {
     }
 }
 
-/// Fits the shorter prefixes, measures all errors and puts columns back into their order.
-fn finish(problem: &Problem, settings: &Settings, solution: Solution) -> Result<FittedMatrix> {
+/// Fits the shorter prefixes, the first from `base` where that is given, measures all errors and puts columns back into
+/// their order.
+fn finish(
+    problem: &Problem,
+    settings: &Settings,
+    prefixes: &[usize],
+    solution: Solution,
+    mut base: Option<Vec<PerPlane>>,
+) -> Result<FittedMatrix> {
     let (rows, columns, planes) = (problem.rows, problem.columns, problem.planes);
     let whole = problem.energy(&problem.target, &problem.times_hessian(&problem.target)?);
     let mut place = vec![0; columns];
     problem.order.iter().enumerate().for_each(|(at, &column)| place[column] = at);
     let (mut column_scales, mut errors) = (Vec::new(), Vec::new());
     let mut shorter: Option<(Vec<PerPlane>, f64)> = None;
-    for prefix in first_prefix(planes)..=planes {
+    for &prefix in prefixes {
         let (scales, lost) = if prefix < planes {
-            let mut found = fit_scales(problem, settings, &solution.patterns, prefix, None)?;
+            let mut found = fit_scales(problem, settings, &solution.patterns, prefix, base.take())?;
             // A plane can stand in the way of one that is yet to come. Then begin with the scales that do without it.
             if let Some((scales, _)) = shorter.filter(|(_, lost)| found.1 > *lost) {
                 found = fit_scales(problem, settings, &solution.patterns, prefix, Some(scales))?;
@@ -273,8 +286,7 @@ fn finish(problem: &Problem, settings: &Settings, solution: Solution) -> Result<
         errors.push(if whole > 0.0 { lost / whole } else { 0.0 });
         shorter = Some((scales, lost));
     }
-    let error = errors[errors.len() - 1];
-    if !error.is_finite() {
+    if errors.iter().any(|error| !error.is_finite()) {
         nomul::bail!(Value, "fit: weights or inputs are too large for single precision");
     }
     // Packing reads row after row.
@@ -290,5 +302,6 @@ fn finish(problem: &Problem, settings: &Settings, solution: Solution) -> Result<
     let pack = |b: usize| plane::pack(rows, columns, |row, column| patterns[row * columns + column] >> b & 1 == 1);
     let planes = (0..planes).into_par_iter().map(pack).collect();
     let row_scales = problem.row_scales.clone();
-    Ok(FittedMatrix { rows, columns, planes, row_scales, column_scales, errors, error })
+    let prefixes = prefixes.to_vec();
+    Ok(FittedMatrix { rows, columns, planes, row_scales, prefixes, column_scales, errors })
 }

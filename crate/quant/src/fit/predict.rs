@@ -11,7 +11,8 @@ use super::{MOST_PLANES, Settings};
 const SAMPLE: usize = 4096;
 
 /// Share of the energy of normally distributed numbers that 0..=8 planes lose, by this module's own fit.
-const NORMAL: [f64; MOST_PLANES + 1] = [1.0, 0.3634, 0.1188, 0.0353, 0.0105, 0.0033, 0.0011, 0.00035, 0.00012];
+pub(super) const NORMAL: [f64; MOST_PLANES + 1] =
+    [1.0, 0.3634, 0.1188, 0.0353, 0.0105, 0.0033, 0.0011, 0.00035, 0.00012];
 
 /// What the fit loses of what is predicted from the sample: it adapts to each column and sweeps. Measured on blocks
 /// of SmolLM2, where it lay between 0.6 and 0.95.

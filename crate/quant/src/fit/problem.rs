@@ -42,17 +42,6 @@ pub(super) struct Solution {
     pub scales: Vec<PerPlane>,
 }
 
-impl Solution {
-    /// This solution's planes, `planes` of them, followed by those of another one.
-    pub fn with(mut self, other: Solution, planes: usize) -> Solution {
-        self.patterns.par_iter_mut().zip(&other.patterns).for_each(|(p, o)| *p |= o << planes);
-        for (scales, other) in self.scales.iter_mut().zip(&other.scales) {
-            scales[planes..].copy_from_slice(&other[..MOST_PLANES - planes]);
-        }
-        self
-    }
-}
-
 impl Problem {
     /// Checks the input, chooses row scales and the order of columns.
     pub fn new(

@@ -10,30 +10,36 @@ use super::normal::{Normal, PerPlane};
 use super::problem::{Problem, Solution};
 use super::{MOST_PLANES, Settings};
 
-/// Goes once over all columns. `gradient` is the product of the error with the Hessian, (rows, columns), and is kept
-/// up to date. `refit(k, slope, change)` is given the gradient's column k, may replace column k of the solution, and
-/// then writes by how much its numbers changed and returns true.
-fn sweep(
+/// Goes once over all columns. A gradient is the product of an error with the Hessian, (rows, columns), and is kept up to
+/// date. `refit(k, slopes, changes)` is given column k of each gradient, may replace column k of the solution, and then
+/// writes by how much the numbers of each error changed and returns true.
+pub(super) fn sweep<const N: usize>(
     problem: &Problem,
     block: usize,
-    gradient: &mut [f32],
-    mut refit: impl FnMut(usize, &[f32], &mut [f32]) -> bool,
+    mut gradients: [&mut [f32]; N],
+    mut refit: impl FnMut(usize, [&[f32]; N], [&mut [f32]; N]) -> bool,
     progress: &dyn Fn(usize),
 ) -> Result<()> {
     let (rows, columns) = (problem.rows, problem.columns);
     let Some(hessian) = &problem.hessian else { return Ok(()) };
-    let mut changes = zeros::<f32>(rows, block, "fit")?;
+    let mut changes: [Vec<f32>; N] = std::array::from_fn(|_| Vec::new());
+    for changes in &mut changes {
+        *changes = zeros::<f32>(rows, block, "fit")?;
+    }
     let mut inner = vec![0.0f32; block * block];
     for first in (0..columns).step_by(block) {
         let end = (first + block).min(columns);
         let width = end - first;
         for k in first..end {
-            let change = &mut changes[(k - first) * rows..][..rows];
-            let (slope, later) = gradient[k * rows..end * rows].split_at_mut(rows);
-            if refit(k, slope, change) {
-                add_outer(later, change, |j| hessian[k + (k + 1 + j) * columns]);
+            let parts = gradients.each_mut().map(|gradient| gradient[k * rows..end * rows].split_at_mut(rows));
+            let mut change = changes.each_mut().map(|changes| &mut changes[(k - first) * rows..][..rows]);
+            let slopes = parts.each_ref().map(|(slope, _)| &**slope);
+            if refit(k, slopes, change.each_mut().map(|change| &mut **change)) {
+                for ((_, later), change) in parts.into_iter().zip(&change) {
+                    add_outer(later, change, |j| hessian[k + (k + 1 + j) * columns]);
+                }
             } else {
-                change.fill(0.0);
+                change.into_iter().for_each(|change| change.fill(0.0));
             }
         }
         // The rest of the gradient follows at once. Within the block that is what each change does to its own column
@@ -43,13 +49,15 @@ fn sweep(
                 inner[i + j * width] = if i < j { 0.0 } else { hessian[first + i + (first + j) * columns] };
             }
         }
-        let changes = &changes[..width * rows];
-        let (before, others) = gradient.split_at_mut(first * rows);
-        let (within, after) = others.split_at_mut(width * rows);
-        add_product(before, 1.0, changes, &hessian[first..], columns, rows, width);
-        add_product(within, 1.0, changes, &inner, width, rows, width);
-        if end < columns {
-            add_product(after, 1.0, changes, &hessian[first + end * columns..], columns, rows, width);
+        for (gradient, changes) in gradients.iter_mut().zip(&changes) {
+            let changes = &changes[..width * rows];
+            let (before, others) = gradient.split_at_mut(first * rows);
+            let (within, after) = others.split_at_mut(width * rows);
+            add_product(before, 1.0, changes, &hessian[first..], columns, rows, width);
+            add_product(within, 1.0, changes, &inner, width, rows, width);
+            if end < columns {
+                add_product(after, 1.0, changes, &hessian[first + end * columns..], columns, rows, width);
+            }
         }
         progress(end);
     }
@@ -67,7 +75,7 @@ pub(super) fn refit_planes(
     let (rows, planes) = (problem.rows, problem.planes);
     let mut column = Column::default();
     let (mut aim, mut fresh) = (vec![0.0f32; rows], vec![0u8; rows]);
-    let refit = |k: usize, slope: &[f32], change: &mut [f32]| {
+    let refit = |k: usize, [slope]: [&[f32]; 1], [change]: [&mut [f32]; 1]| {
         let patterns = &mut solution.patterns[k * rows..][..rows];
         let (old, step) = (table(&solution.scales[k][..planes]), 1.0 / problem.diagonal[k] as f32);
         let mut cost = 0.0;
@@ -90,7 +98,7 @@ pub(super) fn refit_planes(
         solution.scales[k] = scales;
         true
     };
-    sweep(problem, settings.block, gradient, refit, progress)
+    sweep(problem, settings.block, [gradient], refit, progress)
 }
 
 /// Scales for the first `planes` planes of `patterns`, better than `start` where that is given, and the energy of the
@@ -120,7 +128,7 @@ pub(super) fn fit_scales(
     let mut gradient = problem.times_hessian(&error)?;
     let mut aim = vec![0.0f32; rows];
     for _ in 0..settings.prefix_sweeps {
-        let refit = |k: usize, slope: &[f32], change: &mut [f32]| {
+        let refit = |k: usize, [slope]: [&[f32]; 1], [change]: [&mut [f32]; 1]| {
             let patterns = &patterns[k * rows..][..rows];
             let (old, step) = (table(&scales[k][..planes]), 1.0 / problem.diagonal[k] as f32);
             for ((a, &p), &g) in aim.iter_mut().zip(patterns).zip(slope) {
@@ -137,7 +145,7 @@ pub(super) fn fit_scales(
             scales[k] = found;
             true
         };
-        sweep(problem, settings.block, &mut gradient, refit, &|_| ())?;
+        sweep(problem, settings.block, [&mut gradient], refit, &|_| ())?;
     }
     let error = problem.error(patterns, &scales, planes)?;
     let energy = problem.energy(&error, &gradient);

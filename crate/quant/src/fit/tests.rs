@@ -40,7 +40,17 @@ fn correlated(seed: u64, columns: usize) -> Hessian {
 }
 
 fn fit(by: &dyn FitPlanes, weights: &[f32], rows: usize, hessian: &Hessian, planes: usize) -> FittedMatrix {
-    by.fit(weights, rows, weights.len() / rows, hessian, planes, &|_| ()).unwrap()
+    fit_prefixes(by, weights, rows, hessian, &[planes])
+}
+
+fn fit_prefixes(
+    by: &dyn FitPlanes,
+    weights: &[f32],
+    rows: usize,
+    hessian: &Hessian,
+    prefixes: &[usize],
+) -> FittedMatrix {
+    by.fit(weights, rows, weights.len() / rows, hessian, prefixes, &|_| ()).unwrap()
 }
 
 /// tr(E H E^T) / tr(W H W^T), as it is written.
@@ -73,7 +83,7 @@ fn normal_numbers_lose_what_theory_says() {
         // Row scales would adapt to the few numbers of a row.
         let settings = Settings { row_scales: false, ..Default::default() };
         let fitted = fit(&RoundToNearest(settings.clone()), &weights, rows, &identity, planes);
-        let error = fitted.error;
+        let error = fitted.error();
         assert!(error > 0.95 * free[planes] && error < 1.02 * equal[planes], "{planes} planes lose {error}");
         // With uncorrelated inputs there is nothing to feed forward.
         assert_eq!(fitted, fit(&Gptq(settings), &weights, rows, &identity, planes));
@@ -89,7 +99,7 @@ fn many_planes_reach_as_far_as_the_numbers_and_no_further() {
         for planes in [6, 7, 8] {
             let step = 2.0 * reach / 2f64.powi(planes as i32);
             let fitted = fit(&Gptq::default(), &weights, rows, &Hessian::identity(columns).unwrap(), planes);
-            assert!(fitted.error < step * step / 12.0, "{rows} rows, {planes} planes: {}", fitted.error);
+            assert!(fitted.error() < step * step / 12.0, "{rows} rows, {planes} planes: {}", fitted.error());
         }
     }
 }
@@ -100,13 +110,12 @@ fn the_error_is_that_of_the_dequantised_matrix() {
     let weights = matrix(2, rows, columns);
     let hessian = correlated(3, columns);
     for by in [&Gptq::default() as &dyn FitPlanes, &RoundToNearest::default()] {
-        for planes in 1..=4 {
-            let fitted = fit(by, &weights, rows, &hessian, planes);
-            assert_eq!(fitted.errors.len(), planes - first_prefix(planes) + 1);
-            assert_eq!(fitted.errors.last(), Some(&fitted.error));
-            for (error, prefix) in fitted.errors.iter().zip(first_prefix(planes)..) {
+        for prefixes in [&[1][..], &[2], &[1, 3], &[2, 3, 4], &[2, 5]] {
+            let fitted = fit_prefixes(by, &weights, rows, &hessian, prefixes);
+            assert_eq!((fitted.prefixes.as_slice(), fitted.errors.len()), (prefixes, prefixes.len()));
+            for (error, &prefix) in fitted.errors.iter().zip(prefixes) {
                 let exact = error_of(&weights, &fitted.dequantize(prefix), rows, &hessian);
-                assert!((error / exact - 1.0).abs() < 1e-3, "{prefix} of {planes}: {error}, in truth {exact}");
+                assert!((error / exact - 1.0).abs() < 1e-3, "{prefix} of {prefixes:?}: {error}, in truth {exact}");
             }
         }
     }
@@ -116,7 +125,7 @@ fn the_error_is_that_of_the_dequantised_matrix() {
 fn dequantised_is_the_formula() {
     let (rows, columns, planes) = (18, 11, 3);
     let weights = matrix(4, rows, columns);
-    let fitted = fit(&Gptq::default(), &weights, rows, &correlated(5, columns), planes);
+    let fitted = fit_prefixes(&Gptq::default(), &weights, rows, &correlated(5, columns), &[2, planes]);
     assert!(fitted.planes.iter().all(|p| p.len() == plane::bytes(rows, columns).unwrap()));
     for prefix in 2..=planes {
         let scales = fitted.scales(prefix).unwrap();
@@ -144,10 +153,10 @@ fn feedback_sweeps_and_row_scales_each_help() {
         row.iter_mut().for_each(|w| *w *= 1.0 + (n % 5) as f32);
     }
     let hessian = correlated(7, columns);
-    let with = |settings: Settings| fit(&Gptq(settings), &weights, rows, &hessian, planes).error;
+    let with = |settings: Settings| fit(&Gptq(settings), &weights, rows, &hessian, planes).error();
     let plain = with(Settings { sweeps: 0, ..Default::default() });
     let best = with(Settings::default());
-    assert!(plain < 0.6 * fit(&RoundToNearest::default(), &weights, rows, &hessian, planes).error);
+    assert!(plain < 0.6 * fit(&RoundToNearest::default(), &weights, rows, &hessian, planes).error());
     assert!(best < 0.98 * plain, "{best} after {plain}");
     assert!(best < 0.9 * with(Settings { row_scales: false, ..Default::default() }));
     assert!(with(Settings { terms: 1, ..Default::default() }) > best);
@@ -158,39 +167,38 @@ fn every_plane_makes_a_prefix_better() {
     let (rows, columns) = (64, 48);
     let weights = matrix(8, rows, columns);
     let hessian = correlated(9, columns);
-    for planes in [3, 5, 8] {
-        let fitted = fit(&Gptq::default(), &weights, rows, &hessian, planes);
-        assert!(fitted.errors.is_sorted_by(|a, b| a > b), "{:?}", fitted.errors);
-        let passes = |prefix_sweeps| {
-            let by = Gptq(Settings { prefix_sweeps, ..Default::default() });
-            fit(&by, &weights, rows, &hessian, planes).errors[0]
+    for prefixes in [&[2, 3][..], &[2, 3, 4, 5], &[3, 5, 8]] {
+        let with = |prefix_sweeps, base_share| {
+            let by = Gptq(Settings { prefix_sweeps, base_share, ..Default::default() });
+            fit_prefixes(&by, &weights, rows, &hessian, prefixes).errors
         };
-        assert!(passes(1) <= passes(0));
+        let errors = with(1, Settings::default().base_share);
+        assert!(errors.is_sorted_by(|a, b| a > b), "{errors:?}");
+        assert!(with(1, 0.0)[0] <= with(0, 0.0)[0]);
     }
 }
 
 #[test]
-fn a_base_of_its_own_is_as_good_as_alone() {
+fn a_base_that_counts_is_nearly_as_good_as_alone() {
     let (rows, columns) = (96, 64);
     let weights = matrix(27, rows, columns);
     let hessian = correlated(28, columns);
-    let with = |base_planes, planes| {
-        fit(&Gptq(Settings { base_planes, ..Default::default() }), &weights, rows, &hessian, planes)
+    let with = |base_share, prefixes: &[usize]| {
+        let by = Gptq(Settings { base_share, ..Default::default() });
+        fit_prefixes(&by, &weights, rows, &hessian, prefixes)
     };
-    let alone = with(0, 2).error;
-    for planes in [3, 4, 8] {
-        let (together, staged) = (with(0, planes), with(2, planes));
-        assert!((staged.errors[0] / alone - 1.0).abs() < 0.1, "{} of {planes}, alone {alone}", staged.errors[0]);
-        assert!(staged.errors[0] < together.errors[0] && staged.error > together.error);
-        assert!(staged.errors.is_sorted_by(|a, b| a > b), "{:?}", staged.errors);
-        assert!(staged.error < 3.0 * together.error, "{} and {}", staged.error, together.error);
-        let exact = error_of(&weights, &staged.dequantize(planes), rows, &hessian);
-        assert!((staged.error / exact - 1.0).abs() < 1e-2);
+    for (base, planes) in [(2, 3), (2, 4), (3, 4), (3, 5), (4, 6)] {
+        let alone = [with(0.0, &[base]).error(), with(0.0, &[planes]).error()];
+        let plain = with(0.0, &[base, planes]);
+        let shared = with(Settings::default().base_share, &[base, planes]);
+        let times = |fitted: &FittedMatrix| [fitted.errors[0] / alone[0], fitted.errors[1] / alone[1]];
+        let (without, with) = (times(&plain), times(&shared));
+        assert!(without[0] > 2.0 && without[1] == 1.0, "{base} of {planes}: {without:?}");
+        assert!(with[0] < 0.5 * without[0], "{base} of {planes}: {with:?}, without {without:?}");
+        assert!(with[0] < 1.75 && with[1] < 1.75, "{base} of {planes}: {with:?}");
+        let exact = error_of(&weights, &shared.dequantize(planes), rows, &hessian);
+        assert!((shared.error() / exact - 1.0).abs() < 1e-2);
     }
-    assert_eq!(with(3, 3), with(0, 3));
-    let identity = Hessian::identity(columns).unwrap();
-    let by = Gptq(Settings { base_planes: 2, ..Default::default() });
-    assert!(fit(&by, &weights, rows, &identity, 4).error < 0.02);
 }
 
 #[test]
@@ -199,12 +207,12 @@ fn odd_matrices_are_fitted() {
     let hessian = correlated(10, columns);
     for planes in [1, 2, 4, 8] {
         let zero = fit(&Gptq::default(), &vec![0.0; rows * columns], rows, &hessian, planes);
-        assert_eq!((zero.error, zero.dequantize(planes)), (0.0, vec![0.0; rows * columns]));
+        assert_eq!((zero.error(), zero.dequantize(planes)), (0.0, vec![0.0; rows * columns]));
 
         // Each row a constant: one plane and the row scales say it all, up to the rounding of scales.
         let constant: Vec<f32> = (0..rows * columns).map(|i| (i / columns) as f32 - 7.5).collect();
         let fitted = fit(&Gptq::default(), &constant, rows, &hessian, planes);
-        assert!(fitted.error < 2e-3, "{planes} planes: {}", fitted.error);
+        assert!(fitted.error() < 2e-3, "{planes} planes: {}", fitted.error());
 
         // A row and a column of zeros, among others.
         let mut holes = matrix(11, rows, columns);
@@ -213,16 +221,16 @@ fn odd_matrices_are_fitted() {
         let fitted = fit(&Gptq::default(), &holes, rows, &hessian, planes);
         let found = fitted.dequantize(planes);
         assert!(found[3 * columns..4 * columns].iter().all(|&w| w == 0.0));
-        assert!(fitted.error < 0.5 && found.iter().all(|w| w.is_finite()));
+        assert!(fitted.error() < 0.5 && found.iter().all(|w| w.is_finite()));
 
         for (rows, columns) in [(1, 1), (1, 9), (9, 1)] {
             let weights = matrix(12, rows, columns);
             let fitted = fit(&Gptq::default(), &weights, rows, &correlated(13, columns), planes);
-            assert!(fitted.error < 0.5, "{rows}x{columns}: {}", fitted.error);
+            assert!(fitted.error() < 0.5, "{rows}x{columns}: {}", fitted.error());
         }
     }
     let large: Vec<f32> = matrix(14, rows, columns).iter().map(|w| w * 1e5).collect();
-    assert!(fit(&Gptq::default(), &large, rows, &hessian, 4).error < 0.02);
+    assert!(fit(&Gptq::default(), &large, rows, &hessian, 4).error() < 0.02);
 }
 
 #[test]
@@ -237,7 +245,7 @@ fn unseen_inputs_and_singular_hessians_are_fitted() {
     for damping in [0.0, 0.05] {
         let by = Gptq(Settings { damping, ..Default::default() });
         let fitted = fit(&by, &weights, rows, &hessian, planes);
-        assert!(fitted.error < 0.01, "{}", fitted.error);
+        assert!(fitted.error() < 0.01, "{}", fitted.error());
         // What is not seen is still kept: nobody knows what comes.
         let found = fitted.dequantize(planes);
         let lost: f32 = (0..rows).map(|n| (weights[n * columns + 5] - found[n * columns + 5]).powi(2)).sum();
@@ -257,19 +265,23 @@ fn bad_input_is_an_error() {
     let hessian = correlated(18, columns);
     let code = |weights: &[f32], rows: usize, columns: usize, hessian: &Hessian, planes: usize| {
         let codes = [&Gptq::default() as &dyn FitPlanes, &RoundToNearest::default()]
-            .map(|by| by.fit(weights, rows, columns, hessian, planes, &|_| ()).unwrap_err().code);
+            .map(|by| by.fit(weights, rows, columns, hessian, &[planes], &|_| ()).unwrap_err().code);
         assert_eq!(codes[0], codes[1]);
         codes[0]
     };
     for bad in [f32::NAN, f32::INFINITY] {
         let mut weights = weights.clone();
         weights[9] = bad;
-        let error = Gptq::default().fit(&weights, rows, columns, &hessian, 3, &|_| ()).unwrap_err();
+        let error = Gptq::default().fit(&weights, rows, columns, &hessian, &[3], &|_| ()).unwrap_err();
         assert_eq!((error.code, error.message.contains("(1, 3)")), (Code::Value, true), "{error}");
         assert_eq!(code(&weights, rows, columns, &hessian, 3), Code::Value);
     }
     assert_eq!(code(&weights, rows, columns, &hessian, 0), Code::Input);
     assert_eq!(code(&weights, rows, columns, &hessian, 9), Code::Input);
+    for prefixes in [&[][..], &[3, 2], &[2, 2], &[0, 2]] {
+        let error = Gptq::default().fit(&weights, rows, columns, &hessian, prefixes, &|_| ()).unwrap_err();
+        assert_eq!(error.code, Code::Input, "{prefixes:?}");
+    }
     assert_eq!(code(&weights, rows, columns + 1, &hessian, 3), Code::Shape);
     assert_eq!(code(&weights, rows, columns, &correlated(19, 5), 3), Code::Shape);
     assert_eq!(code(&[], 0, columns, &hessian, 3), Code::Shape);
@@ -321,7 +333,7 @@ fn the_number_of_threads_does_not_show() {
             hessian.accumulate(&x).unwrap();
             let settings = Settings { sweeps: 1, block: 128, ..Default::default() };
             let nearest = fit(&RoundToNearest::default(), &weights, rows, &hessian, planes);
-            (fit(&Gptq(settings), &weights, rows, &hessian, planes), nearest)
+            (fit_prefixes(&Gptq(settings), &weights, rows, &hessian, &[2, planes]), nearest)
         })
     };
     let one = with(1);
@@ -336,7 +348,7 @@ fn progress_grows_to_all_columns() {
     for hessian in [correlated(24, columns), Hessian::identity(columns).unwrap()] {
         for by in [&Gptq::default() as &dyn FitPlanes, &RoundToNearest::default()] {
             let seen = std::cell::RefCell::new(Vec::new());
-            by.fit(&weights, 8, columns, &hessian, 2, &|done| seen.borrow_mut().push(done)).unwrap();
+            by.fit(&weights, 8, columns, &hessian, &[2], &|done| seen.borrow_mut().push(done)).unwrap();
             let seen = seen.into_inner();
             assert!(seen.is_sorted() && seen.len() > 2 && seen.last() == Some(&columns), "{seen:?}");
         }
@@ -353,9 +365,9 @@ fn predictions_are_near_to_what_is_found() {
     assert!(plain.is_sorted_by(|a, b| a > b) && calibrated.error_at.is_sorted_by(|a, b| a >= b));
     let identity = Hessian::identity(columns).unwrap();
     for (planes, (plain, calibrated)) in plain.iter().zip(&calibrated.error_at).enumerate().take(7).skip(1) {
-        let ratio = plain / fit(&RoundToNearest::default(), &weights, rows, &identity, planes).error;
+        let ratio = plain / fit(&RoundToNearest::default(), &weights, rows, &identity, planes).error();
         assert!((0.8..1.6).contains(&ratio), "{planes} planes: {ratio}");
-        let ratio = calibrated / fit(&Gptq::default(), &weights, rows, &hessian, planes).error;
+        let ratio = calibrated / fit(&Gptq::default(), &weights, rows, &hessian, planes).error();
         assert!((0.4..3.5).contains(&ratio), "{planes} planes, calibrated: {ratio}");
     }
     assert_eq!(predict(&[f32::NAN; 4], 2, 2)[0], 1.0);

@@ -30,6 +30,18 @@ pub enum Loss<'a> {
     Next(&'a [u32]),
 }
 
+/// What [`Head::backward`] tells of a window.
+pub struct Judged {
+    /// The mean loss of its tokens, in nats.
+    pub loss: f64,
+    /// The gradient of the loss times the number of tokens, for the stream: `(tokens, hidden_size)`.
+    pub gradient: Vec<f32>,
+    /// What the head read: `(tokens, hidden_size)`.
+    pub input: Vec<f32>,
+    /// For each token the square of the length of the scores' gradient.
+    pub squares: Vec<f32>,
+}
+
 impl<'a> Head<'a> {
     /// The end of a model whose weights are at hand.
     pub fn new(config: &'a ModelConfig, weights: &'a Dense) -> Head<'a> {
@@ -37,19 +49,23 @@ impl<'a> Head<'a> {
         Head { config, weights, residual }
     }
 
-    /// The mean loss of a window's tokens in nats, and its gradient times the number of tokens, for the stream `x` after the
-    /// last block, `(tokens, hidden_size)`.
-    pub fn backward(&self, x: &[f32], loss: &Loss) -> (f64, Vec<f32>) {
+    /// There and back for a window's stream `x` after the last block, `(tokens, hidden_size)`.
+    pub fn backward(&self, x: &[f32], loss: &Loss) -> Judged {
         let (hidden, vocab) = (self.config.hidden_size, self.config.vocab_size);
         let table = self.weights.matrix(MatrixId { layer: 0, kind: Kind::Head });
         let mut gradient = vec![0.0; x.len()];
-        let chunks = x.par_chunks(CHUNK * hidden).zip(gradient.par_chunks_mut(CHUNK * hidden)).enumerate();
-        let losses: Vec<(f64, usize)> = chunks
-            .map(|(chunk, (x, gradient))| {
+        let mut input = vec![0.0; x.len()];
+        let mut squares = vec![0.0; x.len() / hidden];
+        let there = x.par_chunks(CHUNK * hidden).zip(input.par_chunks_mut(CHUNK * hidden));
+        let back = gradient.par_chunks_mut(CHUNK * hidden).zip(squares.par_chunks_mut(CHUNK));
+        let losses: Vec<(f64, usize)> = there
+            .zip(back)
+            .enumerate()
+            .map(|(chunk, ((x, input), (gradient, squares)))| {
                 let tokens = x.len() / hidden;
-                let normed = self.normed(x);
+                self.norm(x, input);
                 let mut scores = vec![0.0; tokens * vocab];
-                product(&normed, table, hidden, &mut scores);
+                product(input, table, hidden, &mut scores);
                 let (mut sum, mut judged) = (0.0, 0);
                 for (i, row) in scores.chunks_exact_mut(vocab).enumerate() {
                     softmax(row);
@@ -65,6 +81,7 @@ impl<'a> Head<'a> {
                     } else {
                         row.fill(0.0);
                     }
+                    squares[i] = row.iter().map(|g| g * g).sum();
                 }
                 let mut back = vec![0.0; x.len()];
                 add_back(&scores, table, hidden, &mut back);
@@ -73,21 +90,19 @@ impl<'a> Head<'a> {
             })
             .collect();
         let (sum, judged) = losses.iter().fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        (sum / judged.max(1) as f64, gradient)
+        Judged { loss: sum / judged.max(1) as f64, gradient, input, squares }
     }
 
     /// See [`nomul::forward::normalize`].
-    fn normed(&self, x: &[f32]) -> Vec<f32> {
+    fn norm(&self, x: &[f32], out: &mut [f32]) {
         let (hidden, eps) = (self.config.hidden_size, self.config.rms_norm_eps);
-        let mut out = vec![0.0; x.len()];
-        let gain = self.weights.vector(VectorId::FinalNorm);
-        let Some(transform) = &self.residual else {
-            norm(x, gain, eps, hidden, &mut out);
-            return out;
-        };
-        norm(x, None, eps, hidden, &mut out);
-        self.gained(transform, &mut out);
-        out
+        match &self.residual {
+            None => norm(x, self.weights.vector(VectorId::FinalNorm), eps, hidden, out),
+            Some(transform) => {
+                norm(x, None, eps, hidden, out);
+                self.gained(transform, out);
+            }
+        }
     }
 
     /// Out of the basis of the stream, the gain, and back in. Its own transpose.

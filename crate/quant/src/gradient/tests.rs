@@ -88,7 +88,7 @@ fn loss(config: &ModelConfig, weights: &Dense, next: &[u32]) -> f64 {
     for layer in 0..config.num_hidden_layers {
         x = Block::new(config, weights, layer, TOKENS).forward(x).out;
     }
-    Head::new(config, weights).backward(&x, &Loss::Next(next)).0 * TOKENS as f64
+    Head::new(config, weights).backward(&x, &Loss::Next(next)).loss * TOKENS as f64
 }
 
 #[test]
@@ -132,8 +132,8 @@ fn gradients_equal_differences() {
             streams.push(trace.out.clone());
             traces.push(trace);
         }
-        let (_, mut gradient) =
-            Head::new(&config, &weights).backward(&streams[config.num_hidden_layers], &Loss::Next(&next));
+        let head = Head::new(&config, &weights);
+        let mut gradient = head.backward(&streams[config.num_hidden_layers], &Loss::Next(&next)).gradient;
         for layer in (0..config.num_hidden_layers).rev() {
             let block = Block::new(&config, &weights, layer, TOKENS);
             gradient = block.backward(&traces[layer], gradient, &mut |kind, x, g| {
@@ -178,7 +178,7 @@ fn drawn_tokens_follow_the_predictions() {
     let mut mean = vec![0.0f64; x.len()];
     let mut energy = 0.0;
     for seed in 0..draws {
-        let (_, gradient) = head.backward(&x, &Loss::Drawn(seed));
+        let gradient = head.backward(&x, &Loss::Drawn(seed)).gradient;
         energy += gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>() / draws as f64;
         mean.iter_mut().zip(&gradient).for_each(|(m, &g)| *m += f64::from(g) / draws as f64);
     }

@@ -205,6 +205,47 @@ fn planes_that_arrive_during_an_answer_do_not_mark_the_next() {
 }
 
 #[test]
+fn a_conversation_goes_on_while_planes_arrive_and_is_read_anew_when_all_have() {
+    let tiny = Tiny::new();
+    let mut session = tiny.session(96);
+    session.push(&tiny.shards[..3].concat()).unwrap();
+    let first = run(&mut session, &prompt(20), greedy(4));
+    let mut told = [prompt(20), first.ids].concat();
+    for (shard, kept) in [(3, 23), (4, 0)] {
+        session.push(&tiny.shards[shard]).unwrap();
+        assert_eq!(session.model().level(), shard);
+        told.extend(prompt(3));
+        let answer = run(&mut session, &told, greedy(1));
+        assert_eq!(answer.usage.cached_tokens, kept, "level {shard}");
+        told.extend(&answer.ids);
+    }
+    assert_eq!(run(&mut session, &told, greedy(1)).usage.cached_tokens, told.len() - 1);
+    // What was asked for is another matter.
+    session.set_planes(Some(3)).unwrap();
+    assert_eq!(run(&mut session, &told, greedy(1)).usage.cached_tokens, 0);
+}
+
+#[test]
+fn a_damaged_shard_can_be_pushed_anew() {
+    let tiny = Tiny::new();
+    let mut session = tiny.session(64);
+    session.push(&tiny.shards[..2].concat()).unwrap();
+    let received = session.model().received();
+    let mut damaged = tiny.shards[2].clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    assert_eq!(session.push(&damaged).unwrap_err().code, Code::Checksum);
+    assert_eq!(session.push(&tiny.shards[2]).unwrap_err().code, Code::Checksum);
+    assert_eq!(session.model().level(), 1);
+    session.rewind();
+    assert_eq!(session.model().received(), received);
+    // Halfway, and from the start again.
+    session.push(&tiny.shards[2][..tiny.shards[2].len() / 2]).unwrap();
+    session.rewind();
+    session.push(&tiny.shards[2..].concat()).unwrap();
+    assert_eq!(run(&mut session, &prompt(20), greedy(8)).ids, plain(&tiny, &prompt(20), 8));
+}
+
+#[test]
 fn logits_do_not_depend_on_what_was_read_before() {
     let tiny = Tiny::new();
     let fresh = session(&tiny).logits(&prompt(40)).unwrap();

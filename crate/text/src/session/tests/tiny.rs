@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nomul::{
     ModelConfig,
-    index::{first_prefix, names},
+    index::names,
     plane,
     scale::Scale,
     weights::{MatrixId, VectorId},
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Session, Tokenizer};
 
-const PLANES: usize = 3;
+const PLANES: usize = 4;
 const TOKENIZER: &[u8] = include_bytes!("../../../../../tests/golden/text/smollm/tokenizer.json");
 const TEMPLATE: &str = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}\
                         {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
@@ -68,13 +68,13 @@ impl Tiny {
         let mut matrices = serde_json::Map::new();
         for (place, id) in MatrixId::all(&config).enumerate() {
             let (rows, columns) = id.kind.shape(&config);
-            matrices.insert(id.name(), json!({ "planes": PLANES }));
+            matrices.insert(id.name(), json!({ "prefixes": (2..=PLANES).collect::<Vec<_>>() }));
             let scales = |count: usize, of: &dyn Fn(usize) -> f32| -> Vec<u8> {
                 (0..count).flat_map(|i| Scale::nearest(of(i)).0.to_le_bytes()).collect()
             };
             let row = |i| 0.5 + (noise(place * 1000 + i) % 100) as f32 / 100.0;
             base.insert(names::rows(id), ("U16", vec![rows], scales(rows, &row)));
-            for prefix in first_prefix(PLANES)..=PLANES {
+            for prefix in 2..=PLANES {
                 let column = |i| 0.25 / (1 + i / columns) as f32 / (1 + noise(i % columns) % 3) as f32;
                 let bytes = scales(prefix * columns, &column);
                 base.insert(names::columns(id, prefix), ("U16", vec![prefix, columns], bytes));
@@ -88,7 +88,7 @@ impl Tiny {
         }
         let norm = std::iter::repeat_n(1.0f32.to_le_bytes(), config.hidden_size).flatten().collect();
         base.insert(VectorId::FinalNorm.name(), ("F32", vec![config.hidden_size], norm));
-        json["quantization_config"] = json!({ "quant_method": "nomul", "version": 1, "matrices": matrices });
+        json["quantization_config"] = json!({ "quant_method": "nomul", "version": 2, "matrices": matrices });
         let shards: Vec<Vec<u8>> = std::iter::once(&base).chain(&planes).map(safetensors).collect();
         let entry = |(place, shard): (usize, &Vec<u8>)| {
             let digest: String = Sha256::digest(shard).iter().map(|byte| format!("{byte:02x}")).collect();

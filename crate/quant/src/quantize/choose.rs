@@ -1,0 +1,105 @@
+//! How many planes each matrix gets, and which of them a model starts with.
+
+use std::collections::HashMap;
+
+use nomul::{Result, bail, kernel::MAX_PLANES, weights::MatrixId};
+
+use super::{START, TABLE_PLANES, Work, is_linear};
+use crate::{
+    fit::bits::{Budget, Choice, MatrixStats, predict},
+    levels::{self, Plan},
+    sensitivity::Sensitivity,
+};
+
+impl Work<'_> {
+    /// Planes for every matrix, and when they come.
+    pub(super) fn choose(&self, sensitivity: Option<&Sensitivity>) -> Result<Vec<Plan>> {
+        let (config, options) = (self.config, self.options);
+        let stats = |linear: bool| -> Result<Vec<MatrixStats>> {
+            let ids = MatrixId::all(config).filter(|id| is_linear(id.kind) == linear);
+            ids.map(|id| self.stats(id, sensitivity)).collect()
+        };
+        let (mut blocks, mut tables) = (stats(true)?, stats(false)?);
+        let fixed = options.table_planes.or(if sensitivity.is_none() { Some(TABLE_PLANES) } else { None });
+        let mut budget = options.budget.clone();
+        if let Budget::Bytes(all) = &mut budget {
+            match fixed {
+                // Nothing sets them apart from the others.
+                None => blocks.append(&mut tables),
+                Some(planes) => {
+                    let fixed: u64 = tables.iter().map(|stats| stats.bytes(planes)).sum();
+                    *all = match all.checked_sub(fixed) {
+                        Some(rest) => rest,
+                        None => bail!(
+                            Input,
+                            "{all} bytes: the embedding and the head alone take {fixed} at {planes} planes"
+                        ),
+                    };
+                }
+            }
+        }
+        let chosen = options.choose.choose(&blocks, budget)?;
+        let weights = |stats: &MatrixStats| (stats.rows * stats.columns) as f64;
+        let start = options.start.unwrap_or_else(|| {
+            let planes: f64 = blocks.iter().zip(&chosen).map(|(s, choice)| weights(s) * choice.planes as f64).sum();
+            planes / blocks.iter().map(weights).sum::<f64>() - START
+        });
+        let start = Budget::BitsPerWeight(start.clamp(1.0, MAX_PLANES as f64));
+        let first = options.choose.choose(&blocks, start)?;
+
+        let mut found: HashMap<MatrixId, (Plan, f64)> = HashMap::new();
+        let mut keep = |stats: &MatrixStats, choice: &Choice, start: usize| {
+            // One plane alone says nothing useful.
+            let start = start.max(2).min(choice.planes);
+            let bytes = (stats.bytes(choice.planes) - stats.bytes(start)).max(1) as f64;
+            let Choice { planes, reason } = choice.clone();
+            let gain = stats.gain(start, planes) / bytes;
+            found.insert(stats.id, (Plan { id: stats.id, planes, start, level: 1, reason }, gain));
+        };
+        for (stats, (choice, first)) in blocks.iter().zip(chosen.iter().zip(&first)) {
+            keep(stats, choice, first.planes);
+        }
+        for table in &tables {
+            match fixed {
+                Some(planes) => {
+                    let reason = format!("every word passes through it: {planes} planes");
+                    keep(table, &Choice { planes, reason }, 4);
+                }
+                None => keep(table, &as_worthy(table, &blocks, &chosen), as_worthy(table, &blocks, &first).planes),
+            }
+        }
+        let (mut plans, gains): (Vec<Plan>, Vec<f64>) =
+            MatrixId::all(config).filter_map(|id| found.remove(&id)).unzip();
+        levels::share_out(config, &mut plans, &gains);
+        Ok(plans)
+    }
+
+    /// What is known of a matrix before it is fitted.
+    fn stats(&self, id: MatrixId, sensitivity: Option<&Sensitivity>) -> Result<MatrixStats> {
+        let (rows, columns) = id.kind.shape(self.config);
+        let expected = sensitivity.and_then(|s| match is_linear(id.kind) {
+            true => s.outputs(id).map(|outputs| &outputs.expected),
+            false => s.table(id.kind).map(|table| &table.expected),
+        });
+        let (error_at, sensitivity) = match expected {
+            Some(expected) => (expected.error_at, Some(expected.energy)),
+            None if is_linear(id.kind) && self.options.choose.needs_errors(&self.options.budget) => {
+                self.tell(format!("looking at {}", id.name()), self.measuring());
+                (predict(&self.rotation.matrix(self.checkpoint, id)?, rows, columns), None)
+            }
+            None => ([0.0; 9], None),
+        };
+        Ok(MatrixStats { id, rows, columns, error_at, sensitivity })
+    }
+}
+
+/// Planes for a matrix outside the budget: as many as gain no less for a bit than the last that others got.
+fn as_worthy(stats: &MatrixStats, others: &[MatrixStats], chosen: &[Choice]) -> Choice {
+    let worth = |stats: &MatrixStats, planes: usize| {
+        stats.gain(planes - 1, planes) / (stats.rows as f64 * stats.columns as f64)
+    };
+    let last =
+        others.iter().zip(chosen).map(|(other, choice)| worth(other, choice.planes)).fold(f64::INFINITY, f64::min);
+    let planes = (2..=MAX_PLANES).take_while(|&planes| worth(stats, planes) >= last).last().unwrap_or(1);
+    Choice { planes, reason: stats.reason(planes) }
+}
