@@ -1,8 +1,11 @@
-// A static server for the page and for models: types, ranges, entity tags. The library `send` does what HTTP asks.
+// A static server for the page and for models: types, ranges, entity tags. The library `send` does what HTTP asks, but for
+// compression.
 
 import { once } from "node:events";
 import { STATUS_CODES, createServer } from "node:http";
+import { createServer as createListener } from "node:net";
 import { Failure, fromUser, isScript, main, say } from "./shared/command.mjs";
+import { isCompressible, sendCompressed } from "./shared/compressed.mjs";
 import { dist } from "./shared/folders.mjs";
 
 /** What a page must be served with to share memory between its threads. */
@@ -14,43 +17,56 @@ export const ISOLATION = {
 /**
  * Serves the folder `root` at `/` and the folders of `models`, an object from a name to a folder, at `/NAME/`.
  *
- * `port` 0 takes any free one. `isolated` adds the headers that allow threads. Answers with the address, the server
- * and `close()`, which ends open connections too.
+ * `port` 0 takes any free one. `isolated` adds the headers that allow threads; a `link` (shared/link.mjs) stands between
+ * the server and its visitors. Answers with the address and `close()`, which ends open connections too.
  */
-export async function serve({ root, port = 0, host = "127.0.0.1", models = {}, isolated = false }) {
+export async function serve({ root, port = 0, host = "127.0.0.1", models = {}, isolated = false, link }) {
   // Loaded late: npm start needs this module's options before the npm packages are there.
   const { default: send } = await import("send");
+  const sendFile = async (request, response) => {
+    const whole = request.url.split("?", 1)[0];
+    const [, name, rest] = whole.match(/^\/([^/]*)(\/.*)$/) ?? [];
+    const mounted = Object.hasOwn(models, name);
+    const [folder, path] = mounted ? [models[name], rest] : [root, whole];
+    if (await sendCompressed(request, response, folder, path)) return;
+    send(request, path, { root: folder, dotfiles: "deny", cacheControl: false })
+      .on("headers", (answer, file) => {
+        answer.setHeader("cache-control", "no-cache");
+        if (isCompressible(file)) answer.setHeader("vary", "accept-encoding");
+      })
+      .on("error", ({ status = 500 }) => fail(response, status))
+      .pipe(response);
+  };
   const server = createServer((request, response) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.writeHead(405, { allow: "GET, HEAD" }).end();
       return;
     }
     if (isolated) for (const [name, value] of Object.entries(ISOLATION)) response.setHeader(name, value);
-    const path = request.url.split("?", 1)[0];
-    const [, name, rest] = path.match(/^\/([^/]*)(\/.*)$/) ?? [];
-    const mounted = Object.hasOwn(models, name);
-    send(request, mounted ? rest : path, { root: mounted ? models[name] : root, dotfiles: "deny", cacheControl: false })
-      .on("headers", (answer) => answer.setHeader("cache-control", "no-cache"))
-      .on("error", ({ status = 500 }) =>
-        response.writeHead(status, { "content-type": "text/plain" }).end(`${STATUS_CODES[status]}\n`),
-      )
-      .pipe(response);
+    sendFile(request, response).catch(() => fail(response, 500));
   });
-  server.listen(port, host);
+  const listener = link
+    ? createListener({ allowHalfOpen: true, noDelay: true }, (socket) => server.emit("connection", link.join(socket)))
+    : server;
+  listener.listen(port, host);
   try {
-    await once(server, "listening");
+    await once(listener, "listening");
   } catch (error) {
     throw new Failure(
       `cannot listen on ${host}:${port}: ${error.code === "EADDRINUSE" ? "the port is taken" : error.message}`,
     );
   }
   const close = async () => {
-    server.close();
+    listener.close();
     server.closeAllConnections();
-    await once(server, "close");
+    link?.end();
+    await once(listener, "close");
   };
-  return { server, close, url: `http://${host.includes(":") ? `[${host}]` : host}:${server.address().port}/` };
+  return { close, url: `http://${host.includes(":") ? `[${host}]` : host}:${listener.address().port}/` };
 }
+
+const fail = (response, status) =>
+  response.writeHead(status, { "content-type": "text/plain" }).end(`${STATUS_CODES[status]}\n`);
 
 /** The options of `npm start` and of this script. */
 export const SERVE_OPTIONS = {

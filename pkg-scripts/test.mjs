@@ -50,8 +50,8 @@ const SUITES = {
   },
 };
 
-/** Tests run on the default model, made once, before they begin. */
-const testEnvironment = async () => ({ NOMUL_MODEL: await modelFolder() });
+/** Tests run on the checkpoint of the default model, quantised in seconds, once, before they begin. */
+const testEnvironment = async () => ({ NOMUL_MODEL: await modelFolder({ effort: "fast" }) });
 
 const HELP = `
 usage: npm test -- [SUITE]...

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byThreads, ratios } from "../bench/peers/ratios.mjs";
+import { ratios as startRatios, row as startRow } from "../bench/start/rows.mjs";
 import { withoutFolders } from "../shared/record.mjs";
 import { median, spread } from "../shared/statistics.mjs";
 
@@ -40,6 +41,47 @@ test("more threads are compared with one", () => {
   assert.deepEqual(byThreads([row(2, 90, 51), row(1, 50, 30)]), { decode: 1.7, prefill: 1.8 });
   assert.equal(byThreads([row(1, 50, 30)]), null);
   assert.equal(byThreads([row(2, 50, 30)]), null);
+});
+
+test("visits become rows, and rows of one network and cache are compared", () => {
+  const visit = (usable, transferred, longest_task) => ({
+    usable,
+    first_token: usable + 500,
+    all: 2 * usable,
+    transferred,
+    answer: "It falls.",
+    prompt_tokens: 13,
+    longest_task,
+  });
+  const visits = [visit(1500, 7), visit(1000, 9), visit(4500, 8)];
+  const about = { version: "1", weights: "a", weights_bytes: 5 };
+  const ours = startRow({ engine: "nomul", ...about }, 20, "cold", visits);
+  assert.deepEqual(ours, {
+    engine: "nomul",
+    ...about,
+    network: "20 Mbit/s",
+    cache: "cold",
+    ...{ usable_s: 1.5, usable_s_min: 1, usable_s_max: 4.5 },
+    ...{ first_token_s: 2, first_token_s_min: 1.5, first_token_s_max: 5 },
+    ...{ all_s: 3, all_s_min: 2, all_s_max: 9 },
+    transferred_bytes: 8,
+    prompt_tokens: 13,
+    answer: "It falls.",
+  });
+  const task = (...each) => startRow({ engine: "page", ...about }, 0, "warm", each).longest_task_ms;
+  assert.equal(task(visit(1, 1, 60), visit(1, 1), visit(1, 1, 90)), 90);
+  assert.equal(task(visit(1, 1)), null);
+
+  const theirs = startRow({ engine: "wllama", ...about }, 20, "cold", [visit(7500, 1)]);
+  const other = ["nomul", "wllama"].map((engine) => startRow({ engine, ...about }, 0, "cold", [visit(1, 1)]));
+  const warm = ["nomul", "wllama"].map((engine) => startRow({ engine, ...about }, 20, "warm", [visit(1, 1)]));
+  assert.deepEqual(startRatios([ours, theirs, ...other, ...warm], "cold"), {
+    first_token_20mbit: 0.25,
+    all_planes_20mbit: 0.2,
+    first_token_unthrottled: 1,
+    all_planes_unthrottled: 1,
+  });
+  assert.deepEqual(startRatios(other, "cold").first_token_20mbit, null);
 });
 
 test("a record does not tell where files lie", () => {

@@ -25,7 +25,7 @@ const DTYPES = {
   _q4f16: "q4f16",
 };
 
-function nomul(weights, folder, mount) {
+export function nomul(weights, folder, mount) {
   if (!existsSync(join(folder, "config.json")))
     throw new Failure(`${folder}: not a model folder, it has no config.json`);
   const { version } = JSON.parse(readFileSync(join(root, "web", "lib", "package.json"), "utf8"));
@@ -42,7 +42,7 @@ function nomul(weights, folder, mount) {
   }));
 }
 
-async function wllama(module, file, mount) {
+export async function wllama(module, file, mount) {
   if (!existsSync(file)) throw new Failure(`${file} is not there`);
   const mounts = { [module]: await packageFolder(module), [mount]: dirname(file) };
   return threadCounts().map((threads) => ({

@@ -1,0 +1,83 @@
+// One visit in a browser of its own, with a profile that may have been there before.
+
+import { CHROMIUM_FLAGS, findChromium } from "../../shared/browser.mjs";
+import { Failure } from "../../shared/command.mjs";
+
+/**
+ * Opens a page with the profile in the folder `profile`, and waits for nothing longer than `patience` milliseconds. Answers
+ * with what `work(page)` answers with and the version of the browser.
+ */
+async function inBrowser(profile, patience, work) {
+  const { chromium } = await import("playwright-core");
+  const options = { executablePath: findChromium(), args: CHROMIUM_FLAGS };
+  const context = await chromium.launchPersistentContext(profile, options);
+  context.setDefaultTimeout(patience);
+  try {
+    return { browser: context.browser().version(), ...(await work(await context.newPage())) };
+  } catch (error) {
+    throw error instanceof Failure
+      ? error
+      : new Failure(error.message.split("\n")[0].replace(/^page\.\w+: (Error: )?/, ""));
+  } finally {
+    await context.close();
+  }
+}
+
+/** Opens an engine and asks it. Moments are in milliseconds from the navigation. */
+export const visitEngine = (profile, url, patience) =>
+  inBrowser(profile, patience, async (page) => {
+    await page.goto(url);
+    const found = await page.evaluate((patience) => {
+      const late = new Promise((_, failed) => setTimeout(() => failed(new Error("it takes too long")), patience));
+      return Promise.race([globalThis.outcome, late]);
+    }, patience);
+    if (found.first_token === undefined) throw new Failure("no token came");
+    return found;
+  });
+
+/** Runs in the page before its own scripts, and notes when what a visitor waits for is there first. */
+function watch() {
+  const moments = {};
+  const note = (name) => (moments[name] ??= performance.now());
+  const look = () => {
+    if (document.querySelector("textarea")) note("page");
+    if (document.querySelector('[data-status="ready"]')) note("usable");
+    if (document.querySelector('[data-status="ready"].quiet')) note("all");
+    if (document.querySelector("article.assistant .text")?.textContent) note("token");
+  };
+  new MutationObserver(look).observe(document, {
+    subtree: true,
+    childList: true,
+    attributes: true,
+    characterData: true,
+  });
+  addEventListener("keydown", ({ key }) => key === "Enter" && note("asked"), true);
+  const tasks = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) moments.longest = Math.max(moments.longest ?? 0, duration);
+  });
+  tasks.observe({ type: "longtask", buffered: true });
+  globalThis.moments = moments;
+}
+
+/**
+ * Opens the page as a visitor does, asks `question`, reads a few words, and waits for the rest of the model. Moments as
+ * above, and the longest time that the page did not react.
+ */
+export const visitPage = (profile, url, patience, question) =>
+  inBrowser(profile, patience, async (page) => {
+    await page.addInitScript(watch);
+    await page.goto(url);
+    await page.waitForSelector('[data-status="ready"], [data-status="failed"], [data-status="unsupported"]');
+    if (!(await page.$('[data-status="ready"]'))) throw new Failure("the page could not load the model");
+    await page.getByRole("textbox", { name: "Your message" }).fill(question);
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => {
+      const answer = document.querySelector("article.assistant");
+      return answer?.querySelector(".text")?.textContent.length > 80 || answer?.dataset.state === "done";
+    });
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(() => globalThis.moments.all !== undefined);
+    const { page: there, usable, asked, token, all, longest } = await page.evaluate(() => globalThis.moments);
+    // Whoever asks takes time; the one here asks at once.
+    return { page: there, usable, first_token: usable + token - asked, all, longest_task: longest };
+  });
