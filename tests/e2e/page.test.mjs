@@ -14,7 +14,7 @@ const SIZES = { wide: { width: 1280, height: 860 }, narrow: { width: 360, height
 let browser, site, folder;
 
 before(async () => {
-  folder = await modelFolder();
+  folder = await modelFolder({ effort: "fast" });
   browser = await startBrowser();
   site = await serveSite(folder);
 });
@@ -146,8 +146,9 @@ describe("the bits", () => {
     const config = JSON.parse(await readFile(`${folder}/config.json`, "utf8"));
     const { matrices } = config.quantization_config;
     assert.equal(await page.locator("td[data-layer]").count(), 7 * config.num_hidden_layers);
-    for (const [name, { planes }] of Object.entries(matrices)) {
-      assert.equal(await page.locator(`td[data-name="${name}"]`).getAttribute("data-bits"), String(planes), name);
+    for (const [name, { prefixes }] of Object.entries(matrices)) {
+      const planes = String(prefixes.at(-1));
+      assert.equal(await page.locator(`td[data-name="${name}"]`).getAttribute("data-bits"), planes, name);
     }
   });
 
@@ -210,6 +211,29 @@ describe("loading", () => {
     stalled = false;
     await page.getByRole("button", { name: "Load the model" }).click();
     await ready(page);
+    await close();
+    await server.close();
+  });
+
+  test("answers come before all of the model has, and sharpen while they are written", async () => {
+    let release;
+    const gate = new Promise((resolve) => (release = resolve));
+    const later = (file) => /-level-([2-9])-/.test(file);
+    const server = await misbehave(`${folder}/`, (file) => ({ part: 1 << 20, wait: later(file) ? gate : undefined }));
+    const { page, quiet, close } = await open(browser, `${site.url}?model=${server.url}`);
+    await ready(page);
+    assert.equal(await page.locator('[data-status="ready"].quiet').count(), 0);
+    await page.getByText("answers sharpen as more bits come").waitFor();
+    await page.getByRole("button", { name: "Sampling" }).click();
+    await page.getByLabel("Most tokens").fill("400");
+    await say(page, "Tell me a long story about a whale.");
+    await page.waitForFunction(() => document.querySelector("article.assistant .text")?.textContent.length > 40);
+    release();
+    await complete(page);
+    await page.getByText(/Written with levels 1 to \d of \d/).waitFor();
+    assert.equal(await page.locator("article.assistant[data-state=failed]").count(), 0);
+    await page.keyboard.press("Escape");
+    quiet();
     await close();
     await server.close();
   });

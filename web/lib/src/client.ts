@@ -1,7 +1,7 @@
 /** The calling thread's side of the protocol. */
 import { NomulError, abortError, packError, unpackError } from "./errors.js";
 import type { Answer, Ask, CallMap, Calls, Port, Request, Response } from "./protocol.js";
-import type { Parts, Source } from "./source.js";
+import type { Parts, Source, Want } from "./source.js";
 
 interface Pending {
   resolve(result: unknown): void;
@@ -101,7 +101,7 @@ class Files {
 
   async answer(id: number, ask: Ask): Promise<Answer | undefined> {
     try {
-      if ("open" in ask) return await this.#opened(id, ask.open, ask.optional);
+      if ("open" in ask) return await this.#opened(id, ask.open, ask.want);
       if ("read" in ask) return await this.#read(ask.read);
       this.#controllers.get(ask.close)?.abort();
       this.#controllers.delete(ask.close);
@@ -112,13 +112,14 @@ class Files {
     }
   }
 
-  async #opened(id: number, name: string, optional: boolean): Promise<Answer> {
+  async #opened(id: number, name: string, want: Want): Promise<Answer> {
     const controller = new AbortController();
     this.#controllers.set(id, controller);
-    const parts = await this.#source.open(name, optional, controller.signal);
-    if (parts === undefined) return { absent: true };
+    const opened = await this.#source.open(name, want, controller.signal);
+    if (opened === undefined) return { absent: true };
+    const { parts, partial, validator } = opened;
     this.#open.set(id, parts);
-    return { opened: true };
+    return { head: { partial, validator } };
   }
 
   async #read(handle: number): Promise<Answer> {

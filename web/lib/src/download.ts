@@ -1,59 +1,83 @@
-/** Reads a model folder into an engine, telling honestly how far it is. */
-import { openShardCache, type ShardCache } from "./cache.js";
-import type { Engine, EngineClass, EngineProgress, Shard } from "./engine.js";
-import { NomulError } from "./errors.js";
-import { samplingDefaults } from "./generate.js";
+/** Reads a model folder into an engine: the small files, then the weights, from storage and from the network. */
+import type { Engine, Shard } from "./engine.js";
 import { parseObject } from "./json.js";
-import { Meter } from "./meter.js";
-import { readFile, type Bytes, type Parts, type Source } from "./source.js";
-import type { LoadProgress, SamplingOptions } from "./types.js";
+import type { LoadOptions, LoadProgress } from "./load-types.js";
+import { Progress } from "./progress.js";
+import { readFile, type Connection } from "./read.js";
+import { Patience } from "./retry.js";
+import { Feed, type Missing } from "./segments.js";
+import type { Bytes, Source } from "./source.js";
+import { Keeping } from "./storage/keeping.js";
+import { Weights } from "./weights.js";
 
-const REPORT_EVERY_MS = 100;
 const STALL_TICK_MS = 1000;
-const NOTHING_YET: EngineProgress = { received: 0, total: 0, level: 0, levels: 0, usable: false };
 
 export interface DownloadOptions {
   /** The model folder, ending in a slash. */
   url: string;
   source: Source;
-  cache: boolean;
+  cache: LoadOptions["cache"];
+  evict: boolean;
+  /** How many plane shards somebody waits for; all where left out. */
+  startAtPlanes: number | undefined;
   signal: AbortSignal;
   report: (progress: LoadProgress) => void;
 }
 
-/** What the small files of a model folder give. */
-export interface Description {
-  /** Waits for its weights. */
-  engine: Engine;
-  /** How the model wants its tokens chosen. */
-  sampling: SamplingOptions;
+/** The small files of a model folder, in the order in which an engine takes them. */
+type Description = [
+  config: Bytes,
+  index: Bytes,
+  tokenizer: Bytes,
+  tokenizerConfig: Bytes | undefined,
+  chatTemplate: Bytes | undefined,
+  generationConfig: Bytes | undefined,
+];
+
+/** Weights on their way. */
+interface Stream {
+  shards: Shard[];
+  keeping: Keeping;
+  missing: Missing[];
+  feed: Feed;
 }
 
 export class Download {
   readonly #options: DownloadOptions;
-  readonly #meter = new Meter();
-  /** Bytes of the small files so far. */
-  #described = 0;
-  #engine: EngineProgress = NOTHING_YET;
-  #last: LoadProgress | undefined;
-  #lastTime = -Infinity;
+  readonly #connection: Connection;
+  readonly #progress: Progress;
+  #stream: Promise<Stream> | undefined;
 
   constructor(options: DownloadOptions) {
     this.#options = options;
-    this.progress("engine", undefined);
+    const patience = new Patience(() => this.#progress.update());
+    this.#progress = new Progress(patience, options.report);
+    this.#connection = { source: options.source, patience };
+    this.#progress.update();
   }
 
-  /** Fetches what describes the model and makes its engine. */
-  async describe(Engine: EngineClass, contextLength: number | undefined): Promise<Description> {
+  /** Fetches what describes the model. Weights begin to come as soon as it is known which: nobody waits for an engine. */
+  async describe(): Promise<Description> {
+    const progress = this.#progress;
+    progress.phase = "description";
     const read = (file: string, optional: boolean) =>
-      readFile(this.#options.source, file, optional, this.#options.signal, (count) => {
-        this.#described += count;
-        this.progress("description", file);
+      readFile(this.#connection, file, optional, this.#options.signal, (count) => {
+        progress.described += count;
+        progress.file = file;
+        progress.update();
       });
     const need = (file: string) => read(file, false) as Promise<Bytes>;
+    const readIndex = async () => {
+      const index = await need("model.safetensors.index.json");
+      const shards = shardsOf(index);
+      if (shards !== undefined) this.#stream = this.#begin(shards);
+      // Whoever asks for weights hears of it.
+      this.#stream?.catch(() => undefined);
+      return index;
+    };
     const [config, index, tokenizer, tokenizerConfig, generationConfig] = await Promise.all([
       need("config.json"),
-      need("model.safetensors.index.json"),
+      readIndex(),
       need("tokenizer.json"),
       read("tokenizer_config.json", true),
       read("generation_config.json", true),
@@ -61,77 +85,58 @@ export class Download {
     // Asked for only where it is needed: a browser's console notes every file that is not there.
     const hasTemplate = Boolean(parseObject(tokenizerConfig)?.chat_template);
     const template = hasTemplate ? undefined : await read("chat_template.jinja", true);
-    const engine = new Engine(config, index, tokenizer, tokenizerConfig, template, generationConfig, contextLength);
-    this.#engine = engine.progress();
-    return { engine, sampling: samplingDefaults(generationConfig) };
+    return [config, index, tokenizer, tokenizerConfig, template, generationConfig];
+  }
+
+  /** Asks for the first weights. */
+  async #begin(shards: Shard[]): Promise<Stream> {
+    const { url, cache, evict, startAtPlanes = Infinity, signal } = this.#options;
+    const keeping = await Keeping.open({ url, shards, cache, evict });
+    const missing = shards.map(({ file, bytes }, position) => ({
+      file: { name: file, length: bytes, validator: keeping.validator(position) },
+      from: keeping.length(position),
+    }));
+    // The first shard is the base, and one level of planes is the least that answers.
+    const feed = new Feed(this.#connection, missing, { awaited: Math.max(1, startAtPlanes), signal });
+    feed.begin();
+    return { shards, keeping, missing, feed };
   }
 
   /** Streams the weights. `onShard` is called after each. */
   async weights(engine: Engine, onShard: () => void): Promise<void> {
-    const { cache: wanted, url } = this.#options;
-    const cache = wanted ? await openShardCache(url) : undefined;
+    const progress = this.#progress;
+    progress.engine = () => engine.progress();
+    progress.phase = "weights";
+    const { shards, keeping, missing, feed } = await (this.#stream ?? this.#begin(engine.shards()));
+    progress.stored = keeping.stored;
+    const weights = new Weights(engine, shards, keeping, missing, feed, progress, this.#options.signal);
     // A download that stalls must be seen to stall: its speed falls although nothing comes.
-    const heartbeat = setInterval(() => this.progress("weights", this.#last?.file), STALL_TICK_MS);
+    const heartbeat = setInterval(() => progress.update(), STALL_TICK_MS);
     try {
-      for (const shard of engine.shards()) {
-        this.progress("weights", shard.file);
-        await this.#shard(engine, shard, cache);
+      for (const position of shards.keys()) {
+        await weights.shard(position);
+        progress.update(true);
         onShard();
       }
+      progress.phase = "done";
+      progress.file = undefined;
+      progress.update();
+      await keeping.complete();
     } finally {
       clearInterval(heartbeat);
-    }
-    this.progress("done", undefined);
-  }
-
-  async #shard(engine: Engine, shard: Shard, cache: ShardCache | undefined): Promise<void> {
-    const kept = await cache?.find(shard);
-    try {
-      const parts = kept ?? (await this.#fetch(shard));
-      await this.#push(engine, shard, kept || !cache ? parts : cache.keep(shard, parts));
-    } catch (error) {
-      if (cache && (error as { code?: unknown }).code === "checksum") await cache.forget(shard);
-      throw error;
+      feed.close();
+      await keeping.close();
     }
   }
+}
 
-  async #fetch(shard: Shard): Promise<Parts> {
-    const parts = await this.#options.source.open(shard.file, false, this.#options.signal);
-    if (parts === undefined) throw new NomulError("missing", `${shard.file}: there is no such file`);
-    return parts;
-  }
-
-  /** Each part goes straight into the engine, which keeps weights in one place and checks every shard's SHA-256. */
-  async #push(engine: Engine, shard: Shard, parts: Parts): Promise<void> {
-    let received = 0;
-    for await (const part of parts) {
-      this.#options.signal.throwIfAborted();
-      received += part.length;
-      if (received > shard.bytes) {
-        throw new NomulError("format", `${shard.file}: more than the ${shard.bytes} bytes that the index promises`);
-      }
-      engine.push(part);
-      this.#engine = engine.progress();
-      this.progress("weights", shard.file);
-    }
-    if (received < shard.bytes) {
-      throw new NomulError("format", `${shard.file}: ended after ${received} of ${shard.bytes} bytes`);
-    }
-  }
-
-  progress(phase: LoadProgress["phase"], file: string | undefined): void {
-    const now = performance.now();
-    const { received, total: weights, level, levels, usable } = this.#engine;
-    const loaded = this.#described + received;
-    const total = weights > 0 ? this.#described + weights : undefined;
-    this.#meter.note(loaded, now);
-    const last = this.#last;
-    const changed = last?.phase !== phase || last.level !== level || last.usable !== usable;
-    if (!changed && now - this.#lastTime < REPORT_EVERY_MS) return;
-    const { bytesPerSecond } = this.#meter;
-    const secondsLeft = bytesPerSecond && total !== undefined ? (total - loaded) / bytesPerSecond : undefined;
-    this.#last = { phase, file, loaded, total, bytesPerSecond, secondsLeft, level, levels, usable };
-    this.#lastTime = now;
-    this.#options.report(this.#last);
-  }
+/** The shards of an index; `undefined` where the engine will have something to say about it. */
+function shardsOf(index: Bytes): Shard[] | undefined {
+  const { shards } = (parseObject(index)?.metadata ?? {}) as { shards?: unknown };
+  const isShard = (each: Partial<Shard> | null) =>
+    typeof each?.file === "string" &&
+    /^[^./\\:][^/\\:]*$/.test(each.file) &&
+    Number.isSafeInteger(each.bytes) &&
+    /^[0-9a-f]{64}$/.test(each.sha256 ?? "");
+  return Array.isArray(shards) && shards.length > 1 && shards.every(isShard) ? (shards as Shard[]) : undefined;
 }

@@ -16,6 +16,8 @@ export interface EngineProgress {
   level: number;
   levels: number;
   usable: boolean;
+  /** For each block, the fewest planes in use among its matrices. */
+  layers: number[];
 }
 
 /** What is left out has the engine's default: the most probable token, until the model ends. */
@@ -38,7 +40,10 @@ export interface EngineUsage {
 
 export interface Engine {
   shards(): Shard[];
+  /** Takes the next bytes of all shards; a shard counts when it is whole and its checksum is right. */
   push(bytes: Uint8Array): void;
+  /** Forgets what came of a shard that is not whole, and the error that it ended with. */
+  rewind(): void;
   progress(): EngineProgress;
   setPlanes(planes?: number): void;
   inspect(): MatrixInfo[];

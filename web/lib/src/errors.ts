@@ -31,11 +31,24 @@ export class NomulError extends Error {
   }
 }
 
+/** A failure that may pass: the same request may succeed later. */
+export class PassingError extends NomulError {
+  /** The server asked to wait this long, in milliseconds. */
+  readonly waitMs: number;
+
+  constructor(code: ErrorCode, message: string, waitMs: number, options?: ErrorOptions) {
+    super(code, message, options);
+    this.waitMs = waitMs;
+  }
+}
+
 /** An error as it travels between threads. */
 export interface ErrorMessage {
   /** An error code, or `"abort"`. */
   code: ErrorCode | "abort";
   message: string;
+  /** Of a {@link PassingError}. */
+  waitMs?: number;
 }
 
 /** The error of an operation whose signal fired: always named `AbortError`. */
@@ -52,6 +65,7 @@ export function isAbort(error: unknown): boolean {
 /** Makes an error fit to cross to another thread. */
 export function packError(error: unknown): ErrorMessage {
   if (isAbort(error)) return { code: "abort", message: "The operation was aborted" };
+  if (error instanceof PassingError) return { code: error.code, message: error.message, waitMs: error.waitMs };
   if (error instanceof NomulError) return { code: error.code, message: error.message };
   if (error instanceof Error) {
     // Errors of the engine are plain errors that carry a code; a trap of the engine carries none.
@@ -65,7 +79,9 @@ export function packError(error: unknown): ErrorMessage {
 
 /** The other direction of {@link packError}. */
 export function unpackError(error: ErrorMessage, signal?: AbortSignal): Error {
-  return error.code === "abort" ? abortError(signal) : new NomulError(error.code, error.message);
+  const { code, message, waitMs } = error;
+  if (code === "abort") return abortError(signal);
+  return waitMs === undefined ? new NomulError(code, message) : new PassingError(code, message, waitMs);
 }
 
 const CODES: ReadonlySet<unknown> = new Set<ErrorCode>([

@@ -8,10 +8,13 @@ const PART_BYTES = 1 << 20;
 
 export function fileSource(folder: string): Source {
   return {
-    async open(file, optional, signal) {
+    // The disk is fast, and a part of a file would come no sooner than the whole.
+    async open(file, { optional = false }, signal) {
       const path = fileURLToPath(new URL(file, folder));
       try {
-        return read(path, await open(path), signal);
+        const handle = await open(path);
+        const close = () => void handle.close();
+        return { partial: false, validator: undefined, parts: read(path, handle, signal), close };
       } catch (cause) {
         const absent = (cause as NodeJS.ErrnoException).code === "ENOENT";
         if (absent && optional) return undefined;

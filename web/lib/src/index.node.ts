@@ -2,10 +2,11 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { detectFor, type Capabilities } from "./detect.js";
+import type { LoadOptions } from "./load-types.js";
 import type { Model } from "./model.js";
-import { open, type ModelPlace, type Platform } from "./open.js";
+import { asFolder, open, type ModelPlace, type Platform } from "./open.js";
 import { absolute, workerPort } from "./port.node.js";
-import type { LoadOptions } from "./types.js";
+import { forget } from "./storage/inventory.js";
 
 export * from "./exports.js";
 
@@ -19,9 +20,13 @@ export function detect(): Capabilities {
   return detectFor(availableParallelism());
 }
 
+/** See `forgetModel` of the browser's entry. In Node nothing is kept. */
+export function forgetModel(url: string | URL): Promise<boolean> {
+  return forget(asFolder(absolute(url)));
+}
+
 const node: Platform = {
   detect,
-  cache: false,
   connect: (workerUrl) => workerPort(new Worker(new URL(workerUrl ?? "./worker.node.js", import.meta.url))),
   resolve: absolute,
 };

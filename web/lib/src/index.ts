@@ -1,9 +1,10 @@
 /** nomul in a browser: the model runs in a worker of its own. */
 import { detectFor, type Capabilities } from "./detect.js";
+import type { LoadOptions } from "./load-types.js";
 import type { Model } from "./model.js";
-import { open, type ModelPlace, type Platform } from "./open.js";
+import { asFolder, open, type ModelPlace, type Platform } from "./open.js";
 import { absolute, workerPort } from "./port.js";
-import type { LoadOptions } from "./types.js";
+import { forget } from "./storage/inventory.js";
 
 export * from "./exports.js";
 
@@ -20,9 +21,13 @@ export function detect(): Capabilities {
   return detectFor(navigator.hardwareConcurrency);
 }
 
+/** Deletes what is kept of a model; answers whether anything was. Fails while the model is being stored. */
+export function forgetModel(url: string | URL): Promise<boolean> {
+  return forget(asFolder(absolute(url)));
+}
+
 const browser: Platform = {
   detect,
-  cache: true,
   connect: (workerUrl) => workerPort(startWorker(workerUrl)),
   resolve: absolute,
 };

@@ -2,6 +2,7 @@
 /** A model that is open in a worker. */
 import type { Client } from "./client.js";
 import { NomulError, abortError } from "./errors.js";
+import type { LoadProgress } from "./load-types.js";
 import type { GenerateArguments, GenerateEvent, GenerateResult } from "./protocol.js";
 import type {
   ChatCompletion,
@@ -9,7 +10,6 @@ import type {
   ChatOptions,
   CompleteOptions,
   GenerationOptions,
-  LoadProgress,
   MatrixInfo,
   ModelInfo,
   TextCompletion,

@@ -2,11 +2,11 @@
 import { Client } from "./client.js";
 import { MOST_THREADS, type Build, type Capabilities } from "./detect.js";
 import { NomulError, abortError } from "./errors.js";
+import type { Fetch, LoadOptions } from "./load-types.js";
 import { Model } from "./model.js";
 import type { Port, Request, Response } from "./protocol.js";
 import { httpSource } from "./source.js";
 import { isForThreads } from "./threads.js";
-import type { Fetch, LoadOptions } from "./types.js";
 
 /** What `load` takes: where the model folder is, and optionally how to fetch from there. */
 export type ModelPlace = string | URL | { url: string | URL; fetch?: Fetch | undefined };
@@ -18,12 +18,10 @@ export interface Platform {
   connect(workerUrl: string | URL | undefined): Port<Request, Response>;
   /** The absolute address of a model folder. */
   resolve(url: string | URL): URL;
-  /** Whether shards are kept unless told otherwise. */
-  cache: boolean;
 }
 
 export async function open(platform: Platform, place: ModelPlace, options: LoadOptions): Promise<Model> {
-  const { signal, onProgress, contextLength, startAtPlanes, cache } = options;
+  const { signal, onProgress, contextLength, startAtPlanes, cache, evict = false } = options;
   if (signal?.aborted) throw abortError(signal);
   const { url, fetch } = typeof place === "string" || place instanceof URL ? { url: place, fetch: undefined } : place;
   const folder = asFolder(platform.resolve(url));
@@ -49,7 +47,8 @@ export async function open(platform: Platform, place: ModelPlace, options: LoadO
         threads: chosen.threads,
         alone: replaceable ? wasmOf(withoutThreads(chosen.build)) : undefined,
         contextLength,
-        cache: cache === undefined ? platform.cache : cache === "cache-api",
+        cache,
+        evict,
         startAtPlanes,
       },
       { signal, onEvent: onProgress },
@@ -95,7 +94,8 @@ function choose(wanted: "auto" | Build, threads: "auto" | number, capabilities: 
 
 const withoutThreads = (build: Build) => (build.startsWith("relaxed") ? "relaxed" : "simd");
 
-function asFolder(url: URL): string {
+/** A model folder's address, as models are known by. */
+export function asFolder(url: URL): string {
   const folder = new URL(url);
   folder.search = "";
   folder.hash = "";

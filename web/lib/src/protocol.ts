@@ -5,7 +5,9 @@
  */
 import type { Build } from "./detect.js";
 import type { ErrorMessage } from "./errors.js";
-import type { FinishReason, LoadProgress, MatrixInfo, Message, SamplingOptions, Timings, Usage } from "./types.js";
+import type { LoadOptions, LoadProgress } from "./load-types.js";
+import type { Head, Want } from "./source.js";
+import type { FinishReason, MatrixInfo, Message, SamplingOptions, Timings, Usage } from "./types.js";
 
 /** Where the worker finds things. All plain data. */
 export interface OpenArguments {
@@ -19,7 +21,8 @@ export interface OpenArguments {
   /** The engine for one thread that is taken where a team cannot be gathered. */
   alone: { build: Build; wasmUrl: string | undefined } | undefined;
   contextLength: number | undefined;
-  cache: boolean;
+  cache: LoadOptions["cache"];
+  evict: boolean;
   startAtPlanes: number | undefined;
 }
 
@@ -89,11 +92,14 @@ export type Response =
   | { id: number; error: ErrorMessage }
   | { id: number; ask: Ask };
 
-/** The worker asks for a file, then for its bytes part by part, then closes it. A file is known by its opening id. */
-export type Ask = { open: string; optional: boolean } | { read: number } | { close: number };
+/**
+ * The worker asks for a file, then for its bytes part by part, then closes it, which it may do at any time. A file is known by
+ * the number of its opening.
+ */
+export type Ask = { open: string; want: Want } | { read: number } | { close: number };
 
 export type Answer =
-  { opened: true } | { absent: true } | { part: Uint8Array<ArrayBuffer> } | { end: true } | { error: ErrorMessage };
+  { head: Head } | { absent: true } | { part: Uint8Array<ArrayBuffer> } | { end: true } | { error: ErrorMessage };
 
 /** A channel to the other thread, the same for web workers and Node's worker threads. */
 export interface Port<Out, In> {

@@ -1,14 +1,16 @@
 /** The worker's side: one model, its download, and the calls upon it. */
+import { Asker } from "./asker.js";
 import { Turns, answerCalls, type HandlersOf } from "./calls.js";
 import type { Build } from "./detect.js";
 import { Download } from "./download.js";
 import type { Engine, EngineClass } from "./engine.js";
-import { NomulError, unpackError } from "./errors.js";
-import { generate, tokenIds } from "./generate.js";
-import type { Answer, Ask, Calls, OpenArguments, Opened, Port, Request, Response } from "./protocol.js";
-import type { Parts, Source } from "./source.js";
+import { NomulError } from "./errors.js";
+import { generate, samplingDefaults, tokenIds } from "./generate.js";
+import type { LoadProgress } from "./load-types.js";
+import type { Calls, OpenArguments, Opened, Port, Request, Response } from "./protocol.js";
+import type { Source } from "./source.js";
 import { isForThreads, type ThreadBuild } from "./threads.js";
-import type { LoadProgress, SamplingOptions } from "./types.js";
+import type { SamplingOptions } from "./types.js";
 
 /** What differs between a browser's worker and Node's. */
 export interface Host {
@@ -82,23 +84,33 @@ class Session {
   }
 
   async #open(args: OpenArguments, emit: (progress: LoadProgress) => void): Promise<Opened> {
+    try {
+      return await this.#start(args, emit);
+    } catch (error) {
+      this.#download.abort();
+      throw error;
+    }
+  }
+
+  async #start(args: OpenArguments, emit: (progress: LoadProgress) => void): Promise<Opened> {
     this.#report = emit;
+    const { url, cache, evict, startAtPlanes } = args;
     const { signal } = this.#download;
-    const source = args.askCaller ? this.#asker : this.#host.source(args.url);
+    const source = args.askCaller ? this.#asker : this.#host.source(url);
     const report = (progress: LoadProgress) => {
       this.#progress = progress;
       this.#report(progress);
     };
-    const download = new Download({ url: args.url, source, cache: args.cache, signal, report });
-    const { EngineClass, ...running } = await this.#load(args);
-    const { engine, sampling } = await download.describe(EngineClass, args.contextLength);
+    const download = new Download({ url, source, cache, evict, startAtPlanes, signal, report });
+    const [{ EngineClass, ...running }, description] = await Promise.all([this.#load(args), download.describe()]);
+    const engine = new EngineClass(...description, args.contextLength);
     engine.useTeam?.();
     this.#engine = engine;
-    this.#sampling = sampling;
+    this.#sampling = samplingDefaults(description.at(-1));
     await new Promise<void>((resolve, reject) => {
       const enough = () => {
         const { usable, level, levels } = engine.progress();
-        if (usable && level >= Math.min(args.startAtPlanes ?? levels, levels)) resolve();
+        if (usable && level >= Math.min(startAtPlanes ?? levels, levels)) resolve();
       };
       this.#rest = download.weights(engine, enough);
       this.#rest.then(resolve, reject);
@@ -127,52 +139,5 @@ class Session {
 
   #inTurn<T>(signal: AbortSignal, use: (engine: Engine) => T | Promise<T>): Promise<T> {
     return this.#turns.take(signal, () => use(this.#ready));
-  }
-}
-
-/** The source that asks the calling thread for its bytes. */
-class Asker implements Source {
-  readonly #port: Port<Response, Request>;
-  readonly #waiting = new Map<number, (answer: Answer) => void>();
-  #next = 1;
-
-  constructor(port: Port<Response, Request>) {
-    this.#port = port;
-  }
-
-  answered(id: number, answer: Answer): void {
-    const resolve = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    resolve?.(answer);
-  }
-
-  async open(file: string, optional: boolean, signal: AbortSignal): Promise<Parts | undefined> {
-    const handle = this.#next;
-    const answer = await this.#ask({ open: file, optional });
-    signal.throwIfAborted();
-    return "absent" in answer ? undefined : this.#parts(handle, signal);
-  }
-
-  async *#parts(handle: number, signal: AbortSignal): Parts {
-    try {
-      for (;;) {
-        const answer = await this.#ask({ read: handle });
-        signal.throwIfAborted();
-        if (!("part" in answer)) return;
-        yield answer.part;
-      }
-    } finally {
-      this.#port.post({ id: this.#next++, ask: { close: handle } });
-    }
-  }
-
-  async #ask(ask: Ask): Promise<Answer> {
-    const id = this.#next++;
-    const answer = await new Promise<Answer>((resolve) => {
-      this.#waiting.set(id, resolve);
-      this.#port.post({ id, ask });
-    });
-    if ("error" in answer) throw unpackError(answer.error);
-    return answer;
   }
 }

@@ -7,11 +7,12 @@ function immediateTurn(): Promise<void> {
 
 function messageTurn(): () => Promise<void> {
   const { port1, port2 } = new MessageChannel();
-  let next: (() => void) | undefined;
-  port1.onmessage = () => next?.();
+  // An answer may be written while weights are still being read: both take turns.
+  const waiting: (() => void)[] = [];
+  port1.onmessage = () => waiting.shift()?.();
   return () =>
     new Promise((resolve) => {
-      next = resolve;
+      waiting.push(resolve);
       port2.postMessage(undefined);
     });
 }

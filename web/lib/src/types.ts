@@ -118,28 +118,6 @@ export interface TextCompletionChunk extends Reply<
   timings?: Timings;
 }
 
-/** What loading is doing. */
-export interface LoadProgress {
-  /** `engine`: compiling. `description`: configuration and tokenizer. `weights`: the shards. `done`: all is here. */
-  phase: "engine" | "description" | "weights" | "done";
-  /** The file being read, its name in the model folder. */
-  file: string | undefined;
-  /** Bytes of the model that are here. */
-  loaded: number;
-  /** Bytes of the whole model; `undefined` until the index has told. */
-  total: number | undefined;
-  /** Over the last few seconds; `undefined` before there is something to measure. */
-  bytesPerSecond: number | undefined;
-  /** At that speed; `undefined` where speed or total is. */
-  secondsLeft: number | undefined;
-  /** Plane shards that are complete. */
-  level: number;
-  /** Plane shards that there are; 0 until the index has told. */
-  levels: number;
-  /** The planes that are here make a model that answers. */
-  usable: boolean;
-}
-
 /** One matrix of the model: what it costs and why. */
 export interface MatrixInfo {
   /** Its name in the checkpoint. */
@@ -157,6 +135,10 @@ export interface MatrixInfo {
   planes_ready: number;
   /** Of planes and scales together. */
   bytes: number;
+  /** Numbers of planes that it can be used with, ascending. */
+  prefixes: number[];
+  /** The error with each of these. */
+  errors: number[];
   /**
    * Relative error against the checkpoint's matrix, weighted by the activations of the calibration text; NaN if
    * the quantiser did not write it down.
@@ -179,32 +161,4 @@ export interface ModelInfo {
   threads: number;
   /** What the JavaScript engine can run. */
   capabilities: Capabilities;
-}
-
-/** The part of `fetch` that loading uses. */
-export type Fetch = (url: string, init: { signal: AbortSignal; headers: Record<string, string> }) => Promise<Response>;
-
-export interface LoadOptions {
-  /** Stops loading: nothing is fetched after it fires, and what waits for the model fails with an `AbortError`. */
-  signal?: AbortSignal | undefined;
-  /** Called at most ten times a second, and at every change of phase or of the number of planes. */
-  onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** Most tokens of prompt and answer together. The model's own limit, at most 4096, where left out. */
-  contextLength?: number | undefined;
-  /** Which compiled engine to run. `auto` takes what `detect` recommends. */
-  build?: "auto" | Build | undefined;
-  /**
-   * How many threads work at once, 1 to 32. `auto`, the default, takes half of the processors, from two to eight. Threads
-   * need a page that is cross-origin isolated; where it is not, one works, and `info.buildReason` says why. The answers
-   * are the same.
-   */
-  threads?: "auto" | number | undefined;
-  /** Where the engine's .wasm file is, for sites that host it elsewhere than beside the package. */
-  wasmUrl?: string | URL | ((build: Build) => string | URL) | undefined;
-  /** Where the worker's script is, for sites that host it elsewhere. It must have the page's origin. */
-  workerUrl?: string | URL | undefined;
-  /** Keep shards in the browser's Cache API (the default where there is one), or nowhere. */
-  cache?: "cache-api" | false | undefined;
-  /** Resolve when this many plane shards are here; the rest keeps streaming. All of them where left out. */
-  startAtPlanes?: number | undefined;
 }

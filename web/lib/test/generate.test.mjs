@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { load } from "nomul";
-import { failsWith, folder, goldenAnswer, isOther, shardNames } from "./support/model.mjs";
+import { failsWith, folder, goldenAnswer, isOther, shardList } from "./support/model.mjs";
 
 let model;
 before(async () => (model = await load(folder)));
@@ -197,7 +197,7 @@ test("fewer planes are another model, all of them the first again", async () => 
   const ask = async () => [...(await model.logits([1, 2, 3]))];
   const all = await ask();
   // The first shard is the base; a shard of planes may hold several planes of a matrix.
-  const levels = (await shardNames()).length - 1;
+  const levels = (await shardList()).length - 1;
   await model.setPlanes(levels - 1);
   assert.notDeepEqual(await ask(), all);
   await model.setPlanes(undefined);

@@ -3,33 +3,45 @@
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { basename } from "node:path";
+import { basename, extname, join } from "node:path";
 
 /** Bytes that are written at once, unless told otherwise. */
 const PART = 8192;
 
+const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+
 /**
- * Serves `folder` at `/`. `behaviour(file, request)` may answer with what to do differently for one request:
+ * Serves the files of `folder` under any path. `behaviour(file, request)` may answer with what to do differently for one
+ * request, at once or with a promise:
  *
  * - `status`, `html`: an error, or an HTML page, instead of the file
- * - `damage`: a function that changes the bytes
+ * - `headers`: more headers, or others; `undefined` leaves one out
+ * - `damage`: a function that changes the bytes of the whole file
+ * - `longer`: so many bytes more than were asked for, or fewer
  * - `cut`: end the connection after so many bytes
  * - `part`: bytes to write at once
- * - `wait`: a promise to wait for after each part
+ * - `wait`: a promise to wait for between two parts
  * - `ignoreRange`: send the whole file although a part was asked for
+ * - `version`: what the file's version is called
  *
- * Answers with `{ url, log, close }`; `log` has an object for each request: `file`, `range`, `sent` (bytes), `cut` (the
- * client went away).
+ * With a folder as `site`, files under `/build/`, `/wasm/` and `/test/` come from there, and `/` is an empty page. Unless
+ * `cors` is false, pages of other origins may read everything.
+ *
+ * Answers with `{ url, log, close }`; `log` has an object for each request for a file of the model: `method`, `file`,
+ * `range`, `ifRange`, `from` (where the answer begins), `status`, `sent` (bytes), `cut` (the client went away, or was cut off).
  */
-export async function misbehave(folder, behaviour = () => ({})) {
+export async function misbehave(folder, behaviour = () => ({}), { site, cors = true } = {}) {
   const log = [];
   const server = createServer((request, response) => {
-    response.setHeader("access-control-allow-origin", "*");
-    const file = basename(new URL(request.url, "http://localhost").pathname);
-    const entry = { file, range: request.headers.range, sent: 0, cut: false };
+    if (cors) response.setHeader("access-control-allow-origin", "*");
+    const { pathname } = new URL(request.url, "http://localhost");
+    if (site && /^\/($|build\/|wasm\/|test\/)/.test(pathname)) return void page(join(site, pathname), response);
+    const file = basename(pathname);
+    const { range, "if-range": ifRange } = request.headers;
+    const entry = { method: request.method, file, range, ifRange, from: 0, status: 0, sent: 0, cut: false };
     log.push(entry);
     response.on("close", () => (entry.cut = !response.writableFinished));
-    answer(folder, file, request, response, entry, behaviour(file, request) ?? {}).catch(() => response.destroy());
+    answer(folder, file, request, response, entry, behaviour).catch(() => response.destroy());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -41,30 +53,45 @@ export async function misbehave(folder, behaviour = () => ({})) {
   return { url: `http://127.0.0.1:${server.address().port}/`, log, close };
 }
 
-async function answer(
-  folder,
-  file,
-  request,
-  response,
-  entry,
-  { status, html, damage, cut, wait, ignoreRange, part: step = PART },
-) {
+async function page(path, response) {
+  const type = TYPES[extname(path)];
+  const bytes = type ? await readFile(path).catch(() => undefined) : "<!doctype html>";
+  response.writeHead(bytes === undefined ? 404 : 200, { "content-type": type ?? "text/html" }).end(bytes);
+}
+
+async function answer(folder, file, request, response, entry, behaviour) {
+  const told = (await behaviour(file, request)) ?? {};
+  const { status, html, headers, damage, cut, wait, ignoreRange, longer = 0, version = "1", part: step = PART } = told;
+  const head = (code, usual) => {
+    entry.status = code;
+    const all = Object.entries({ ...usual, ...headers }).filter(([, value]) => value !== undefined);
+    return response.writeHead(code, Object.fromEntries(all));
+  };
   if (html) {
-    response.writeHead(200, { "content-type": "text/html; charset=utf-8" }).end("<!doctype html><p>Not here");
+    head(200, { "content-type": "text/html; charset=utf-8" }).end("<!doctype html><p>Not here");
     return;
   }
-  const found = status === undefined && (await readFile(folder + file).catch(() => undefined));
+  const found = status === undefined && (await readFile(join(folder, file)).catch(() => undefined));
   if (!found) {
-    response.writeHead(status ?? 404, { "content-type": "text/plain" }).end("no\n");
+    head(status ?? 404, { "content-type": "text/plain" }).end("no\n");
     return;
   }
   const whole = damage?.(found) ?? found;
-  const from = ignoreRange ? 0 : Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
-  const bytes = whole.subarray(from);
-  response.writeHead(from > 0 ? 206 : 200, {
+  const etag = `"${version}"`;
+  const span = !ignoreRange && (request.headers["if-range"] ?? etag) === etag && spanOf(request.headers.range, whole);
+  if (span && span.from >= whole.length) {
+    head(416, { "content-range": `bytes */${whole.length}` }).end();
+    return;
+  }
+  const { from, to } = span || { from: 0, to: whole.length };
+  const asked = whole.subarray(from, to);
+  const bytes = longer > 0 ? Buffer.concat([asked, Buffer.alloc(longer)]) : asked.subarray(0, asked.length + longer);
+  entry.from = from;
+  head(span ? 206 : 200, {
     "content-type": "application/octet-stream",
     "content-length": bytes.length,
-    ...(from > 0 && { "content-range": `bytes ${from}-${whole.length - 1}/${whole.length}` }),
+    etag,
+    ...(span && { "content-range": `bytes ${from}-${to - 1}/${whole.length}` }),
   });
   for (let at = 0; at < bytes.length && !response.destroyed; at += step) {
     const part = bytes.subarray(at, Math.min(at + step, cut ?? Infinity));
@@ -75,7 +102,14 @@ async function answer(
       setTimeout(() => response.destroy(), 20);
       return;
     }
-    await wait;
+    if (at + step < bytes.length) await wait;
   }
   response.end();
+}
+
+/** The part of the bytes that a header asks for; `undefined` where it asks for all. */
+function spanOf(range, bytes) {
+  const [, from, last] = range?.match(/^bytes=(\d+)-(\d*)$/) ?? [];
+  if (from === undefined) return undefined;
+  return { from: Number(from), to: last === "" ? bytes.length : Math.min(Number(last) + 1, bytes.length) };
 }
