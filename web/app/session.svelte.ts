@@ -11,7 +11,12 @@ export interface Entry extends Message {
   state: "writing" | "done" | "stopped" | "failed";
   /** Why it failed. */
   error?: string;
+  /** The levels of bits that an answer began and ended with, and how many there are. */
+  levels?: { from: number; to: number; of: number };
 }
+
+/** An answer begins with the first level of bits; the others join while it is written. */
+const START = 1;
 
 /** What the drawer sets. An empty field leaves the choice to the model. */
 export interface Settings {
@@ -79,7 +84,7 @@ export class Session {
     const { signal } = this.#loading;
     try {
       const onProgress = (progress: LoadProgress) => this.#onProgress(progress);
-      const model = await load(this.#address, { signal, onProgress });
+      const model = await load(this.#address, { signal, onProgress, startAtPlanes: START });
       this.model = model;
       this.status = "ready";
       await this.#inspect();
@@ -133,6 +138,7 @@ export class Session {
     const messages = this.#messages();
     this.conversation.push({ id: this.#nextId++, role: "assistant", content: "", state: "writing" });
     const entry = this.conversation.at(-1)!;
+    entry.levels = { from: this.#level, to: this.#level, of: this.progress?.levels ?? 0 };
     this.#answer = new AbortController();
     const { signal } = this.#answer;
     try {
@@ -143,6 +149,7 @@ export class Session {
         if (text !== "") this.reading = undefined;
         entry.content += text;
         if (timings) this.timings = timings;
+        entry.levels.to = this.#level;
       }
       entry.state = "done";
     } catch (error) {
@@ -151,6 +158,12 @@ export class Session {
     } finally {
       this.reading = undefined;
     }
+  }
+
+  /** The levels of bits that answers are written with now. */
+  get #level(): number {
+    const here = this.progress?.level ?? 0;
+    return Math.min(this.planes ?? here, here);
   }
 
   /** The conversation as the model reads it. Answers that failed before their first word are left out. */
