@@ -14,6 +14,8 @@ import { visitEngine, visitPage } from "./visit.mjs";
 
 export const QUESTION = "What is gravity?";
 export const TOKENS = 16;
+/** What the model's own template says where nobody does. wllama leaves it out, so both are told: they read the same. */
+const SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
 const CONTEXT = 1024;
 
 const PAGE = fileURLToPath(new URL("../peers/page/", import.meta.url));
@@ -36,7 +38,10 @@ export async function smallCheckpoint() {
 
 /** Where an engine is opened in the page that they have in common, and is asked. */
 function address({ module, options }) {
-  const messages = [{ role: "user", content: QUESTION }];
+  const messages = [
+    { role: "system", content: SYSTEM },
+    { role: "user", content: QUESTION },
+  ];
   // Unlike nomul, wllama has no levels to start at.
   const all = { ...options, context: CONTEXT, cache: true, startAtPlanes: 1 };
   const request = { engine: module, options: all, messages, tokens: TOKENS };

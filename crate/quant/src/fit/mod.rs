@@ -147,7 +147,7 @@ impl Default for Settings {
             sweeps: 4,
             prefix_sweeps: 1,
             refit_rows: true,
-            base_share: 2.0,
+            base_share: 3.0,
             nested_rounds: 4,
         }
     }

@@ -1,0 +1,31 @@
+// The last step of the package's build. What a page loads becomes one file for the page and one for the worker: without a
+// bundler a browser would learn of each module only from the one that imports it, one journey to the server after another.
+
+import { writeFile } from "node:fs/promises";
+import { dirname, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { rolldown } from "rolldown";
+
+const build = fileURLToPath(new URL("build", import.meta.url));
+
+/** What stays a file of its own: modules of which there must be one for several entries. */
+const ENTRIES = { "index.js": ["errors.js"], "worker.js": ["tuning.js"] };
+
+/** Leaves those files out, and everything that is not in the folder: the engines. */
+const leaveOut = (names) => ({
+  name: "leave-out",
+  resolveId(source, importer) {
+    if (importer === undefined) return null;
+    const path = relative(build, resolve(dirname(importer), source));
+    const stays = names.includes(path) || path.startsWith("..");
+    return stays ? { id: path.startsWith("..") ? path : `./${path}`, external: true } : null;
+  },
+});
+
+for (const [entry, names] of Object.entries(ENTRIES)) {
+  const bundle = await rolldown({ input: resolve(build, entry), plugins: [leaveOut(names)] });
+  const { output } = await bundle.generate({ format: "es", codeSplitting: false });
+  if (output.length !== 1) throw new Error(`${entry} became ${output.map(({ fileName }) => fileName)}`);
+  await writeFile(resolve(build, entry), output[0].code);
+  await bundle.close();
+}
