@@ -341,16 +341,16 @@ impl Model {
 
     /// Uses only the planes of the first `level` plane shards; `None`: all that have arrived.
     pub fn set_planes(&mut self, level: Option<usize>) -> Result<()> {
-        if let Some(level) = level {
-            if level > self.weights.level || !self.weights.matrices.iter().all(|m| m.planes_at(level) > 0) {
-                bail!(
-                    Input,
-                    "planes {level}: {} of {} plane shards have arrived, and a model needs at least {}",
-                    self.weights.level,
-                    self.levels(),
-                    self.least_level()
-                );
-            }
+        if let Some(level) = level
+            && (level > self.weights.level || self.weights.matrices.iter().any(|m| m.planes_at(level) == 0))
+        {
+            bail!(
+                Input,
+                "planes {level}: {} of {} plane shards have arrived, and a model needs at least {}",
+                self.weights.level,
+                self.levels(),
+                self.least_level()
+            );
         }
         self.weights.limit = level;
         self.weights.use_planes();

@@ -6,8 +6,6 @@ export const tuning = {
   requests: 3,
   /** Before a request is repeated for the first time; twice as long before each further time. */
   firstPauseMs: 250,
-  /** What is written is pushed to the disk this often. */
-  flushBytes: 8 << 20,
   /** Read from the disk at once. */
   readBytes: 2 << 20,
 };

@@ -45,7 +45,6 @@ export class OpfsFile {
   readonly #shard: Shard;
   #file: FileSystemFileHandle | undefined;
   #handle: AccessHandle | undefined;
-  #unflushed = 0;
   length: number;
 
   private constructor(shard: Shard, file: FileSystemFileHandle | undefined, length: number) {
@@ -108,11 +107,8 @@ export class OpfsFile {
   append(bytes: Bytes): void {
     const written = this.#handle!.write(bytes, { at: this.length });
     this.length += written;
-    this.#unflushed += written;
     if (written < bytes.length) throw new DOMException("the disk took only a part", "QuotaExceededError");
-    if (!this.complete && this.#unflushed < tuning.flushBytes) return;
-    this.#handle!.flush();
-    this.#unflushed = 0;
+    // Not flushed: that can hold up an answer for half a second, and what is lost without power fails its checksum.
     if (this.complete) this.close();
   }
 
