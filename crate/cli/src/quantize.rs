@@ -89,6 +89,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     if arguments.window < 2 || arguments.window > config.max_position_embeddings {
         bail!(Input, "--window {}: 2 to {} for this model", arguments.window, config.max_position_embeddings);
     }
+    if let Some(start) = arguments.start_bits.filter(|start| !(1.0..=8.0).contains(start)) {
+        bail!(Input, "--start-bits {start}: 1 to 8");
+    }
     let files = checkpoint.text_files()?;
     let file = |name: &str| files.iter().find(|(file, _)| file == name).map(|(_, bytes)| bytes.as_slice());
     let Some(tokenizer) = file("tokenizer.json") else {

@@ -92,8 +92,9 @@ pub trait FitPlanes: Sync {
     /// the last of `prefixes` says, which ascend; each prefix gets scales of its own. `progress` is called now and then with
     /// a number of columns that grows to `columns`.
     ///
-    /// Errors: [`nomul::Code::Input`] for prefixes that are none, [`nomul::Code::Value`] for weights that are not finite or larger than 1e12, [`nomul::Code::Shape`] for sizes that do not
-    /// agree, [`nomul::Code::Capacity`] for too little memory. The result does not depend on the number of threads.
+    /// Errors: [`nomul::Code::Input`] for prefixes that are none, [`nomul::Code::Value`] for weights that are not finite or
+    /// larger than 1e12, [`nomul::Code::Shape`] for sizes that do not agree, [`nomul::Code::Capacity`] for too little memory.
+    /// The result does not depend on the number of threads.
     fn fit(
         &self,
         weights: &[f32],
@@ -124,7 +125,7 @@ pub struct Settings {
     pub sweeps: usize,
     /// The same for the scales of shorter prefixes, the planes being fixed.
     pub prefix_sweeps: usize,
-    /// Row scales are fitted again before each sweep.
+    /// Row scales are fitted again before each sweep; before the first alone where a prefix counts.
     pub refit_rows: bool,
     /// What a loss of the shortest prefix counts, a loss of all planes that is as large a part of what so many normal
     /// numbers lose counting 1. 0: all planes are fitted, and the prefixes take what they get. On blocks of SmolLM2, 3 of 4

@@ -13,7 +13,7 @@ use super::linear::{add_outer, add_product};
 use super::normal::{Normal, PerPlane};
 use super::problem::{Problem, Solution};
 use super::sweep::sweep;
-use super::{Settings, Steps};
+use super::{MOST_PLANES, Settings, Steps};
 
 /// What is to be met twice.
 #[derive(Clone, Copy)]
@@ -66,7 +66,7 @@ impl<'a> Work<'a> {
         let Work { problem, nested, fresh, .. } = self;
         let solve = |planes: usize, aim: &[f32]| {
             let mask = (1u32 << planes) - 1;
-            let (mut total, mut moment) = ([0.0f64; 256], [0.0f64; 256]);
+            let (mut total, mut moment) = ([0.0f64; 1 << MOST_PLANES], [0.0f64; 1 << MOST_PLANES]);
             for ((&pattern, &aim), weight) in fresh.iter().zip(aim).zip(&problem.row_weights) {
                 total[(pattern & mask) as usize] += weight;
                 moment[(pattern & mask) as usize] += weight * f64::from(aim);
