@@ -1,11 +1,12 @@
-// What it takes to quantise the default model.
+// What it takes to quantise the default model, and what the results are worth, all of them and what arrives first.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultCheckpoint } from "../shared/checkpoint.mjs";
-import { Failure, fromUser, say } from "../shared/command.mjs";
+import { Failure, fromUser, output, say } from "../shared/command.mjs";
+import { command } from "../shared/engines.mjs";
 import { nomul } from "../shared/folders.mjs";
 import { peakMemory } from "../shared/memory.mjs";
 import { rounded } from "../shared/statistics.mjs";
@@ -33,32 +34,89 @@ async function folderSize(folder) {
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
-async function run({ from, bits = "3.0,4.0" }) {
-  const checkpoint = from ? fromUser(from) : await defaultCheckpoint();
-  const folder = await mkdtemp(join(tmpdir(), "nomul-quantize-"));
+/** Bits a weight of the matrices of the blocks, planes and scales counted, and of the tables. */
+export function bitsOf(matrices) {
+  const isTable = ({ name }) => /embed|head/.test(name);
+  const bits = (some) => {
+    const sum = (of) => some.reduce((total, matrix) => total + of(matrix), 0);
+    return rounded((8 * sum(({ bytes }) => bytes)) / sum(({ rows, columns }) => rows * columns));
+  };
+  const [tables, blocks] = [matrices.filter(isTable), matrices.filter((matrix) => !isTable(matrix))];
+  return { block_bits: bits(blocks), table_bits: tables.length > 0 ? bits(tables) : null };
+}
+
+/** The bytes that have arrived with the base and each of the levels. */
+export function arrived(shards) {
+  let bytes = shards[0].bytes;
+  return shards.slice(1).map((shard) => (bytes += shard.bytes));
+}
+
+/** Perplexity of a model folder with its first levels, for each number of these. */
+async function curve(folder, reference, asked) {
+  const index = JSON.parse(await readFile(join(folder, "model.safetensors.index.json"), "utf8"));
   const rows = [];
+  for (const [at, bytes] of arrived(index.metadata.shards).entries()) {
+    const levels = at + 1;
+    say(`  ${levels} of ${index.metadata.shards.length - 1} levels`);
+    const { perplexity } = await command("native", "perplexity", folder, ["--planes", `${levels}`, ...asked]);
+    rows.push({ levels, bytes, perplexity, over_full: rounded(perplexity / reference) });
+  }
+  return rows;
+}
+
+/** Perplexity of a checkpoint in full precision. */
+async function fullPrecision(checkpoint, asked) {
+  const text = await output(nomul, ["perplexity", checkpoint, ...asked, "--json"]);
+  return JSON.parse(text.trimEnd().split("\n").at(-1)).perplexity;
+}
+
+async function run({ from, bits = "default", effort, text, windows = "12" }) {
+  if (!/^[1-9]\d*$/.test(windows)) throw new Failure("--windows has to be a number over 0");
+  const checkpoint = from ? fromUser(from) : await defaultCheckpoint();
+  const asked = text ? ["--text", fromUser(text), "--windows", windows] : null;
+  const full_precision = asked ? await fullPrecision(checkpoint, asked) : null;
+  const folder = await mkdtemp(join(tmpdir(), "nomul-quantize-"));
+  const [rows, levels] = [[], []];
   try {
     for (const each of bits.split(",")) {
       say(`- ${each} bits`);
       const made = join(folder, each);
-      const taken = await watched(nomul, ["quantize", checkpoint, "-o", made, "--bits", each]);
-      rows.push({ bits: Number(each), ...taken, folder_bytes: await folderSize(made) });
+      const budget = each === "default" ? [] : ["--bits", each];
+      const words = ["quantize", checkpoint, "-o", made, ...budget, ...(effort ? ["--effort", effort] : [])];
+      const taken = await watched(nomul, words);
+      const { matrices } = await command("native", "inspect", made, []);
+      const of = asked ? await curve(made, full_precision, asked) : [];
+      const { perplexity = null, over_full = null } = of.at(-1) ?? {};
+      const folder_bytes = await folderSize(made);
+      rows.push({ bits: each, ...bitsOf(matrices), perplexity, over_full, ...taken, folder_bytes });
+      levels.push(...of.map((row) => ({ bits: each, ...row })));
+      await rm(made, { recursive: true });
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  return { checkpoint, rows };
+  return { checkpoint, full_precision, rows, levels };
 }
 
 const help = `
-usage: npm run bench -- quantize [--from CHECKPOINT] [--bits LIST] [--record] [--json]
+usage: npm run bench -- quantize [--from CHECKPOINT] [--bits LIST] [--effort NAME]
+                                 [--text FILE [--windows N]] [--record] [--json]
 
-Seconds and the peak of memory (resident set; Linux) that nomul quantize takes, with the command's own defaults.
+Seconds and the peak of memory (resident set; Linux) that nomul quantize takes; with a text, also the perplexity of
+what it makes, whole and with the levels that arrive first, over that of the checkpoint.
 
   --from CHECKPOINT   a GGUF file or a folder (default: the checkpoint of the default model)
-  --bits LIST         bits a weight, separated by commas (default: 3.0,4.0)
+  --bits LIST         planes a weight, separated by commas, or "default", the command's own (default: default)
+  --effort NAME       fast, default or best (default: the command's own)
+  --text FILE         what perplexity is measured on, e.g. the test text of WikiText-2 (default: it is not measured)
+  --windows N         windows of 1,024 tokens of it (default: 12)
   --record            also writes the result to tests/bench/records/
   --json              the last line is one object
 `;
 
-export const benchmark = { help, options: { from: { type: "string" }, bits: { type: "string" } }, run };
+const string = { type: "string" };
+export const benchmark = {
+  help,
+  options: { from: string, bits: string, effort: string, text: string, windows: string },
+  run,
+};

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { byThreads, ratios } from "../bench/peers/ratios.mjs";
+import { arrived, bitsOf } from "../bench/quantize.mjs";
 import { ratios as startRatios, row as startRow } from "../bench/start/rows.mjs";
 import { withoutFolders } from "../shared/record.mjs";
 import { median, spread } from "../shared/statistics.mjs";
@@ -95,4 +96,18 @@ test("a record does not tell where files lie", () => {
       rows: [{ model: "e", speed: 1.5, note: null, cpu: "A 7 w/ B" }],
     },
   );
+});
+
+test("bits are counted with what they take, blocks and tables apart", () => {
+  const matrices = [
+    { name: "model.embed_tokens.weight", rows: 100, columns: 8, bytes: 600 },
+    { name: "model.layers.0.self_attn.q_proj.weight", rows: 8, columns: 8, bytes: 32 },
+    { name: "model.layers.0.mlp.down_proj.weight", rows: 8, columns: 24, bytes: 64 },
+  ];
+  assert.deepEqual(bitsOf(matrices), { block_bits: 3, table_bits: 6 });
+  assert.equal(bitsOf(matrices.slice(1)).table_bits, null);
+});
+
+test("levels arrive one after the other, behind the base", () => {
+  assert.deepEqual(arrived([{ bytes: 10 }, { bytes: 100 }, { bytes: 20 }]), [110, 130]);
 });
