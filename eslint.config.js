@@ -37,7 +37,7 @@ export default typescript.config(
   },
   {
     // Plots take data; the engine is somebody else's business.
-    files: ["web/app/panels/bits/**", "web/app/panels/stats/**"],
+    files: ["bits", "budget", "stats", "why"].map((panel) => `web/app/panels/${panel}/**`),
     rules: { "no-restricted-imports": ["error", { patterns: ["nomul", "nomul/*", "**/web/lib/**"] }] },
   },
   {

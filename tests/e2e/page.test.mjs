@@ -56,6 +56,37 @@ for (const [size, colorScheme] of [
   });
 }
 
+test("how long the page is ever busy at a stretch is seen, and told", async (t) => {
+  const { page, quiet, close } = await open(browser, "about:blank", { viewport: SIZES.wide });
+  await page.addInitScript(() => {
+    globalThis.tasks = [];
+    const note = (list) => globalThis.tasks.push(...list.getEntries().map(({ duration }) => duration));
+    new PerformanceObserver(note).observe({ type: "longtask", buffered: true });
+  });
+  await page.goto(address());
+  await complete(page);
+  await say(page, "What is gravity?");
+  await page.waitForFunction(() => document.querySelector("article.assistant .text")?.textContent.length > 80);
+  await page.keyboard.press("Escape");
+  await page.getByRole("radio", { name: "bytes" }).check();
+  await page.getByRole("option").first().waitFor();
+  const tasks = await page.evaluate(() => globalThis.tasks);
+  // Time is no test, here least of all; the benchmark of the page records it.
+  t.diagnostic(
+    `longest task: ${tasks.length > 0 ? `${Math.max(...tasks)} ms` : "none over 50 ms"} (${tasks.length} seen)`,
+  );
+  // A task that is long would have been seen.
+  await page.evaluate(() => {
+    setTimeout(() => {
+      const end = performance.now() + 120;
+      while (performance.now() < end);
+    });
+  });
+  await page.waitForFunction((before) => globalThis.tasks.length > before, tasks.length);
+  quiet();
+  await close();
+});
+
 describe("talking", () => {
   let page, quiet, close;
   before(async () => {

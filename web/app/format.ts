@@ -26,3 +26,24 @@ export function rate(perSecond: number): string {
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
+
+/** How long ago something was, in whole units: `just now`, `5 min ago`, `yesterday` and so on. */
+export function ago(then: Date, now = new Date()): string {
+  const minutes = Math.max(0, (now.getTime() - then.getTime()) / 60_000);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${Math.floor(minutes)} min ago`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ago`;
+  const days = Math.floor(minutes / (24 * 60));
+  return days === 1 ? "yesterday" : `${days} days ago`;
+}
+
+/** A number with two significant digits, written out: `390`, `1.2`, `0.0031`. */
+export function digits(number: number): string {
+  return number === 0 ? "0" : new Intl.NumberFormat("en", { maximumSignificantDigits: 2 }).format(number);
+}
+
+/** A large count in words: `135 million`, `151 thousand`. */
+export function many(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} billion`;
+  return count >= 1e6 ? `${(count / 1e6).toFixed(0)} million` : `${(count / 1e3).toFixed(0)} thousand`;
+}

@@ -1,5 +1,20 @@
 /** The state of the page: one model, one conversation. Panels show parts of it and call its methods. */
-import { detect, load, type LoadProgress, type MatrixInfo, type Message, type Model, type Timings } from "nomul";
+import {
+  detect,
+  load,
+  type LoadProgress,
+  type MatrixInfo,
+  type Message,
+  type Model,
+  type Timings,
+  type Usage,
+} from "nomul";
+import { Comparison } from "./comparison.svelte.ts";
+import { renewed } from "./panels/bits/cells.ts";
+import { bytesOfRows, inside, scales, tensorNames, type Inside } from "./panels/why/inside.ts";
+import type { Place } from "./place.ts";
+import { DEFAULT_SETTINGS, sampling, type Settings } from "./settings.ts";
+import { Tensors } from "./tensors.ts";
 
 export type Status = "loading" | "ready" | "cancelled" | "failed" | "unsupported";
 
@@ -13,33 +28,16 @@ export interface Entry extends Message {
   error?: string;
   /** The levels of bits that an answer began and ended with, and how many there are. */
   levels?: { from: number; to: number; of: number };
+  /** How fast it went, and of how many tokens. */
+  timings?: Timings;
+  usage?: Usage;
 }
 
 /** An answer begins with the first level of bits; the others join while it is written. */
 const START = 1;
 
-/** What the drawer sets. An empty field leaves the choice to the model. */
-export interface Settings {
-  system: string;
-  temperature: number | null;
-  top_p: number | null;
-  top_k: number | null;
-  min_p: number | null;
-  repetition_penalty: number | null;
-  max_tokens: number | null;
-  seed: number | null;
-}
-
-export const DEFAULT_SETTINGS: Readonly<Settings> = {
-  system: "",
-  temperature: 0.5,
-  top_p: 0.9,
-  top_k: null,
-  min_p: null,
-  repetition_penalty: 1.1,
-  max_tokens: 512,
-  seed: null,
-};
+/** For what nobody gives up. */
+const NEVER = new AbortController().signal;
 
 export class Session {
   status: Status = $state("loading");
@@ -56,16 +54,31 @@ export class Session {
   /** Prompt tokens read so far, while an answer is being prepared. */
   reading: { done: number; total: number } | undefined = $state.raw();
   timings: Timings | undefined = $state.raw();
+  /** Where the model comes from. */
+  place: Place = $state.raw({ address: "" });
+  /** Which level brings the last plane of a matrix; known once the model's index has been read. */
+  completes: ((matrix: MatrixInfo) => number | undefined) | undefined = $state.raw();
+  readonly comparison = new Comparison(this);
   readonly capabilities = detect();
-  readonly answering = $derived(this.conversation.at(-1)?.state === "writing");
+  readonly answering = $derived(this.conversation.at(-1)?.state === "writing" || this.comparison.running);
+  /** Reads what is stored of single matrices. */
+  readonly tensors = $derived.by(() => {
+    const { model, place } = this;
+    const read = place.fetch ?? ((url, init) => fetch(url, init));
+    return model && new Tensors(model.info.url, (url, init) => read(url, { signal: NEVER, ...init }));
+  });
 
-  readonly #address: string;
   #loading = new AbortController();
   #answer = new AbortController();
   #nextId = 1;
 
-  constructor(address: string) {
-    this.#address = address;
+  /** Loads another model; what was said to the one before goes with it. */
+  async open(place: Place): Promise<void> {
+    this.clear();
+    this.#loading.abort();
+    this.place = place;
+    this.matrices = [];
+    await this.load();
   }
 
   /** Loads the model, or tries again. */
@@ -80,17 +93,25 @@ export class Session {
     this.error = "";
     this.warning = "";
     this.progress = undefined;
-    this.#loading = new AbortController();
-    const { signal } = this.#loading;
+    this.completes = undefined;
+    const loading = (this.#loading = new AbortController());
+    const { signal } = loading;
+    const isCurrent = () => this.#loading === loading;
+    const { address, fetch } = this.place;
     try {
-      const onProgress = (progress: LoadProgress) => this.#onProgress(progress);
-      const model = await load(this.#address, { signal, onProgress, startAtPlanes: START });
+      const onProgress = (progress: LoadProgress) => {
+        if (isCurrent()) this.#onProgress(progress);
+      };
+      const from = fetch === undefined ? address : { url: address, fetch };
+      const model = await load(from, { signal, onProgress, startAtPlanes: START });
       this.model = model;
       this.status = "ready";
-      await this.#inspect();
+      void this.#readLevels();
+      await this.#levelsCame();
       await model.downloaded;
-      await this.#inspect();
+      await this.#levelsCame();
     } catch (error) {
+      if (!isCurrent()) return;
       if (this.model === undefined) {
         this.status = signal.aborted ? "cancelled" : "failed";
         this.error = describe(error);
@@ -108,6 +129,7 @@ export class Session {
   async setPlanes(planes: number | undefined): Promise<void> {
     await this.model?.setPlanes(planes);
     this.planes = planes;
+    await this.#inspect();
   }
 
   /** Sends a message and writes the answer. */
@@ -126,6 +148,7 @@ export class Session {
 
   stop(): void {
     this.#answer.abort();
+    this.comparison.stop();
   }
 
   clear(): void {
@@ -143,12 +166,13 @@ export class Session {
     const { signal } = this.#answer;
     try {
       const onPrefill = (done: number, total: number) => (this.reading = { done, total });
-      const request = { messages, stream: true, signal, onPrefill, ...this.#sampling() } as const;
-      for await (const { choices, timings } of model.chat(request)) {
+      const request = { messages, stream: true, signal, onPrefill, ...sampling(this.settings) } as const;
+      for await (const { choices, timings, usage } of model.chat(request)) {
         const text = choices[0].delta.content ?? "";
         if (text !== "") this.reading = undefined;
         entry.content += text;
-        if (timings) this.timings = timings;
+        if (timings) this.timings = entry.timings = timings;
+        if (usage) entry.usage = usage;
         entry.levels.to = this.#level;
       }
       entry.state = "done";
@@ -176,22 +200,48 @@ export class Session {
     ];
   }
 
-  #sampling() {
-    const { system: _system, ...fields } = this.settings;
-    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
-  }
-
   #onProgress(progress: LoadProgress): void {
     const changed = progress.level !== this.progress?.level;
     this.progress = progress;
-    if (changed && this.model !== undefined) void this.#inspect();
+    if (changed && this.model !== undefined) void this.#levelsCame();
+  }
+
+  /** A number of levels that was asked for before they were here is set once they are. */
+  async #levelsCame(): Promise<void> {
+    const { model, planes } = this;
+    if (model !== undefined && planes !== undefined && planes <= (this.progress?.level ?? 0)) {
+      // There may be fewer levels than somebody's link names.
+      await model.setPlanes(planes).catch(() => (this.planes = undefined));
+    }
+    await this.#inspect();
+  }
+
+  /** Pictures go without it where it cannot be read. */
+  async #readLevels(): Promise<void> {
+    const positionOf = await this.tensors?.positions().catch(() => undefined);
+    if (positionOf === undefined) return;
+    this.completes = ({ name, planes }) => positionOf(`${name}.weight.plane${planes - 1}`);
+  }
+
+  /** What is stored of a matrix: the first rows of the planes in use, and their scales. */
+  async look({ name, rows, columns, planes_ready }: MatrixInfo, signal: AbortSignal): Promise<Inside> {
+    const { tensors } = this;
+    if (tensors === undefined) throw new Error("the model is not here yet");
+    const names = tensorNames(name, planes_ready);
+    const [columnScales, rowScales, ...planes] = await Promise.all([
+      tensors.read(names.columns, signal),
+      tensors.read(names.rows, signal),
+      ...names.planes.map((plane) => tensors.read(plane, signal, 0, bytesOfRows(columns))),
+    ]);
+    const signs = planes.map(({ bytes }) => bytes);
+    return inside({ rows, columns }, signs, scales(columnScales.bytes), scales(rowScales.bytes));
   }
 
   async #inspect(): Promise<void> {
-    if (this.model !== undefined) this.matrices = await this.model.inspect();
+    if (this.model !== undefined) this.matrices = renewed(this.matrices, await this.model.inspect());
   }
 }
 
-function describe(error: unknown): string {
+export function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

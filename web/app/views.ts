@@ -28,10 +28,16 @@ export const VIEWS: readonly [View, ...View[]] = [
     about: "The nodes of a graph as vectors, by signed sums over their neighbours: alike nodes have alike vectors.",
     load: async () => (await import("./panels/graph/Graph.svelte")).default,
   },
+  {
+    name: "models",
+    title: "Models",
+    about: "The models that this browser keeps, and others from an address or a folder.",
+    load: async () => (await import("./panels/models/Models.svelte")).default,
+  },
 ];
 
 /** The view that an address names; the first one where it names none. */
 export function viewAt(hash: string): View {
-  const name = hash.replace(/^#\/?/, "").split("/", 1)[0];
+  const name = hash.replace(/^#\/?/, "").split(/[/?]/, 1)[0];
   return VIEWS.find((view) => view.name === name) ?? VIEWS[0];
 }

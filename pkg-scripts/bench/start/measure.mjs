@@ -18,7 +18,7 @@ export const LATENCY = 20;
 const patience = ({ weights_bytes }, rate) => 120_000 + (rate > 0 ? (3 * weights_bytes) / (rate * 125) : 0);
 
 /** Runs `work(profile)` with the folder of a new browser profile. */
-async function withProfile(work) {
+export async function withProfile(work) {
   const profile = await mkdtemp(join(tmpdir(), "nomul-profile-"));
   try {
     return await work(profile);

@@ -52,10 +52,21 @@ function watch() {
     characterData: true,
   });
   addEventListener("keydown", ({ key }) => key === "Enter" && note("asked"), true);
-  const tasks = new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) moments.longest = Math.max(moments.longest ?? 0, duration);
-  });
+  /** How long the page was busy at a stretch, where that was over 50 ms. */
+  moments.tasks = [];
+  const tasks = new PerformanceObserver((list) =>
+    moments.tasks.push(...list.getEntries().map((task) => task.duration)),
+  );
   tasks.observe({ type: "longtask", buffered: true });
+  const paints = new PerformanceObserver((list) => {
+    for (const { name, startTime } of list.getEntries()) {
+      if (name !== "first-contentful-paint") continue;
+      moments.paint = startTime;
+      const resources = performance.getEntriesByType("resource");
+      moments.scripts = resources.filter(({ name }) => name.endsWith(".js")).map(({ name }) => name);
+    }
+  });
+  paints.observe({ type: "paint", buffered: true });
   globalThis.moments = moments;
 }
 
@@ -77,7 +88,10 @@ export const visitPage = (profile, url, patience, question) =>
     });
     await page.keyboard.press("Escape");
     await page.waitForFunction(() => globalThis.moments.all !== undefined);
-    const { page: there, usable, asked, token, all, longest } = await page.evaluate(() => globalThis.moments);
+    const { page: there, usable, asked, token, all, ...rest } = await page.evaluate(() => globalThis.moments);
+    const { paint: first_paint, scripts, tasks } = rest;
+    const longest_task = tasks.length > 0 ? Math.max(...tasks) : undefined;
     // Whoever asks takes time; the one here asks at once.
-    return { page: there, usable, first_token: usable + token - asked, all, longest_task: longest };
+    const first_token = usable + token - asked;
+    return { page: there, first_paint, scripts, usable, first_token, all, longest_task, tasks };
   });

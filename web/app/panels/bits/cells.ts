@@ -27,7 +27,7 @@ export interface Grid {
   head: Matrix | undefined;
 }
 
-export function grid(matrices: Matrix[]): Grid {
+export function grid(matrices: readonly Matrix[]): Grid {
   const blocks = matrices.filter(({ kind }) => (KINDS as readonly string[]).includes(kind));
   const count = blocks.reduce((most, { layer }) => Math.max(most, layer + 1), 0);
   const layers = Array.from({ length: count }, () => new Array<Matrix | undefined>(KINDS.length).fill(undefined));
@@ -44,7 +44,7 @@ export interface Summary {
   stored: number;
 }
 
-export function summary(matrices: Matrix[]): Summary {
+export function summary(matrices: readonly Matrix[]): Summary {
   let [bytes, weights, signs] = [0, 0, 0];
   for (const matrix of matrices) {
     const size = matrix.rows * matrix.columns;
@@ -53,19 +53,6 @@ export function summary(matrices: Matrix[]): Summary {
     signs += size * matrix.planes;
   }
   return { bytes, weights, planes: signs / weights, stored: (bytes * 8) / weights };
-}
-
-/** The step of the colour scale for a number of planes. */
-export function shade(planes: number): number {
-  return Math.min(Math.max(planes, 1), 6);
-}
-
-/** Where one step of the colour scale for errors ends: the next holds errors twice as large. */
-export const ERRORS = [0.0005, 0.001, 0.002, 0.004, 0.008] as const;
-
-/** The step of the colour scale for an error: paler is better. One that is not known is palest. */
-export function errorShade(error: number): number {
-  return 1 + ERRORS.filter((end) => error > end).length;
 }
 
 /** A relative error: `4.31 %`. It is not a number where the quantiser did not write it down. */
@@ -81,10 +68,11 @@ export function errors({ prefixes, errors }: Matrix): string {
 }
 
 /** A matrix in one sentence, for those who hear the grid. */
-export function describe(matrix: Matrix): string {
+export function describe(matrix: Matrix, planned = matrix.planes): string {
   const { name, rows, columns, planes, planes_ready, bytes, reason } = matrix;
   return [
     `${planes} ${planes === 1 ? "bit" : "bits"}`,
+    planned === planes ? "" : `${planned} planned`,
     name,
     planes_ready < planes ? `${planes_ready} here` : "",
     `${rows} by ${columns}`,
@@ -94,4 +82,15 @@ export function describe(matrix: Matrix): string {
   ]
     .filter((part) => part !== "")
     .join(", ");
+}
+
+/** The list after a change: what has not changed stays the same object, so that it is not drawn anew. */
+export function renewed(before: readonly Matrix[], now: readonly Matrix[]): Matrix[] {
+  const known = new Map(before.map((matrix) => [matrix.name, matrix]));
+  return now.map((matrix) => {
+    const old = known.get(matrix.name);
+    return old?.planes_ready === matrix.planes_ready && old.reason === matrix.reason && old.bytes === matrix.bytes
+      ? old
+      : matrix;
+  });
 }
