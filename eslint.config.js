@@ -41,6 +41,10 @@ export default typescript.config(
     rules: { "no-restricted-imports": ["error", { patterns: ["nomul", "nomul/*", "**/web/lib/**"] }] },
   },
   {
+    files: ["web/app/service-worker.js"],
+    languageOptions: { globals: { ...globals.serviceworker, __FILES__: "readonly", __VERSION__: "readonly" } },
+  },
+  {
     // No console in what is shipped.
     files: ["web/lib/src/**", "web/app/**"],
     rules: { "no-console": "error" },

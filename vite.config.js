@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
@@ -27,12 +29,31 @@ const contentSecurityPolicy = {
   ],
 };
 
+/** The service worker, with the names of the files that it keeps. It has to lie beside the page, under one name for ever. */
+const serviceWorker = {
+  name: "service-worker",
+  apply: "build",
+  enforce: "post",
+  generateBundle(_, bundle) {
+    const files = Object.keys(bundle).filter((file) => file !== "index.html");
+    const page = bundle["index.html"]?.source ?? "";
+    const version = createHash("sha256")
+      .update(JSON.stringify([files, page]))
+      .digest("hex")
+      .slice(0, 12);
+    const source = readFileSync(`${root}web/app/service-worker.js`, "utf8")
+      .replace("__FILES__", JSON.stringify(files, undefined, 2))
+      .replace("__VERSION__", JSON.stringify(version));
+    this.emitFile({ type: "asset", fileName: "service-worker.js", source });
+  },
+};
+
 export default defineConfig({
   root,
   // Every address in the page is relative, so that it runs under any path.
   base: "./",
   publicDir: false,
-  plugins: [svelte(), contentSecurityPolicy],
+  plugins: [svelte(), contentSecurityPolicy, serviceWorker],
   worker: { format: "es" },
   build: {
     outDir: "dist",

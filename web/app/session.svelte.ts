@@ -10,6 +10,7 @@ import {
   type Usage,
 } from "nomul";
 import { Comparison } from "./comparison.svelte.ts";
+import { keepPage } from "./offline.ts";
 import { renewed } from "./panels/bits/cells.ts";
 import { bytesOfRows, inside, scales, tensorNames, type Inside } from "./panels/why/inside.ts";
 import type { Place } from "./place.ts";
@@ -58,6 +59,8 @@ export class Session {
   place: Place = $state.raw({ address: "" });
   /** Which level brings the last plane of a matrix; known once the model's index has been read. */
   completes: ((matrix: MatrixInfo) => number | undefined) | undefined = $state.raw();
+  /** The page would have threads if it were loaded anew. */
+  threadsNext = $state(false);
   readonly comparison = new Comparison(this);
   readonly capabilities = detect();
   readonly answering = $derived(this.conversation.at(-1)?.state === "writing" || this.comparison.running);
@@ -110,6 +113,7 @@ export class Session {
       await this.#levelsCame();
       await model.downloaded;
       await this.#levelsCame();
+      this.threadsNext = await keepPage(model.info.url);
     } catch (error) {
       if (!isCurrent()) return;
       if (this.model === undefined) {

@@ -1,15 +1,30 @@
 // The built page, served and opened in Chromium.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { serve } from "../../../pkg-scripts/serve.mjs";
 import { CHROMIUM_FLAGS, findChromium } from "../../../pkg-scripts/shared/browser.mjs";
 import { dist } from "../../../pkg-scripts/shared/folders.mjs";
 
 export { modelFolder } from "../../../pkg-scripts/model.mjs";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** A model of some kilobytes, whose quantiser measured what its matrices cost. */
+export const TINY = fileURLToPath(new URL("../../golden/model-tiny", import.meta.url));
+
+/** What axe-core finds wrong with the page as it is. */
+export async function violations(page) {
+  // The page's policy forbids added script elements, so axe comes through the debugger.
+  await page.evaluate(await readFile(AXE, "utf8"));
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+}
 
 /** Starts a browser; the caller closes it. */
 export function startBrowser() {

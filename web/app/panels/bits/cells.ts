@@ -71,8 +71,7 @@ export function errors({ prefixes, errors }: Matrix): string {
 export function describe(matrix: Matrix, planned = matrix.planes): string {
   const { name, rows, columns, planes, planes_ready, bytes, reason } = matrix;
   return [
-    `${planes} ${planes === 1 ? "bit" : "bits"}`,
-    planned === planes ? "" : `${planned} planned`,
+    planned === planes ? `${planes} ${planes === 1 ? "bit" : "bits"}` : `${planned} planned, ${planes} stored`,
     name,
     planes_ready < planes ? `${planes_ready} here` : "",
     `${rows} by ${columns}`,
