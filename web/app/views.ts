@@ -1,9 +1,8 @@
 /**
- * What the page offers, in the order of its navigation. A view is here once there is something in it; all but the first
- * are fetched when somebody goes there.
+ * What the page offers, in the order of its navigation. A view is here once there is something in it, and is fetched when
+ * somebody goes there.
  */
 import type { Component } from "svelte";
-import Language from "./panels/language/Language.svelte";
 
 export interface View {
   /** Its address: `#/NAME`. */
@@ -20,7 +19,7 @@ export const VIEWS: readonly [View, ...View[]] = [
     name: "chat",
     title: "Chat",
     about: "A language model in this page whose weights are never multiplied: signs, shifts, look-ups and additions.",
-    load: async () => Language,
+    load: async () => (await import("./panels/language/Language.svelte")).default,
   },
   {
     name: "graph",
