@@ -1,5 +1,5 @@
 // The wasm engines, into web/lib/wasm/: crate/wasm compiled for plain and for relaxed SIMD, each for one thread and for
-// several, and crate/vectors. Into web/app/wasm/ what the page alone needs: crate/treemap.
+// several, crate/grammar and crate/vectors. Into web/app/wasm/ what the page alone needs: crate/treemap.
 
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -13,13 +13,14 @@ import { haveRustSources, sysroot } from "./shared/rust.mjs";
 
 /**
  * A package and its instruction set. Engines validate a whole module, so relaxed instructions need a file of their own,
- * and so does memory that is shared; graphs, JSON and search count and add, which relaxed instructions do not speed up.
+ * and so does memory that is shared; grammars, graphs, JSON and search count and add, which relaxed instructions do not speed up.
  */
 const BUILDS = {
   simd: { crate: "nomul-wasm", features: ["simd128"] },
   relaxed: { crate: "nomul-wasm", features: ["simd128", "relaxed-simd"] },
   "simd-threads": { crate: "nomul-wasm", features: ["simd128"], threads: true },
   "relaxed-threads": { crate: "nomul-wasm", features: ["simd128", "relaxed-simd"], threads: true },
+  grammar: { crate: "nomul-grammar", features: ["simd128"], level: "-Oz" },
   vectors: { crate: "nomul-vectors", features: ["simd128"] },
   treemap: { crate: "nomul-treemap", features: [], of: "app" },
 };
@@ -55,12 +56,13 @@ const THREAD_FLAGS = [
 ];
 
 /** Builds all engines; each folder is replaced only when its files are complete. */
-export async function buildWasm({ log = say } = {}) {
+export async function buildWasm({ log = say, only = Object.keys(BUILDS) } = {}) {
   const bindgen = existsSync(cargoTool("wasm-bindgen")) ? cargoTool("wasm-bindgen") : onPath("wasm-bindgen");
   if (!bindgen) throw new Failure("wasm-bindgen is not there: npm run setup builds it");
   const threads = haveRustSources();
   await buildCensus();
-  for (const [build, options] of Object.entries(BUILDS)) {
+  for (const build of only) {
+    const options = BUILDS[build];
     const parent = parentOf(options);
     const temporary = join(parent, `.${build}-${process.pid}`);
     try {
@@ -130,11 +132,11 @@ function bind(bindgen, module, folder) {
 }
 
 /** Optimises in place, and writes products by constants, which are places of elements, as shifts and additions. */
-async function optimise(module, { features, threads }) {
+async function optimise(module, { features, threads, level = "-O3" }) {
   const wasmOpt = join(root, "node_modules", "binaryen", "bin", "wasm-opt");
   const enabled = [...FEATURES, ...(features.includes("relaxed-simd") ? ["relaxed-simd"] : [])];
   if (threads) enabled.push("threads");
-  const words = ["-O3", ...enabled.map((feature) => `--enable-${feature}`), module, "-o", module];
+  const words = [level, ...enabled.map((feature) => `--enable-${feature}`), module, "-o", module];
   await run(process.execPath, [wasmOpt, ...words]);
   await run(census, ["lower", module, "--output", module]);
 }
@@ -142,12 +144,18 @@ async function optimise(module, { features, threads }) {
 const kilobytes = (bytes) => `${(bytes.length / 1000).toFixed(0)} kB`;
 
 const HELP = `
-usage: node pkg-scripts/build-wasm.mjs
+usage: node pkg-scripts/build-wasm.mjs [BUILD]...
 
-Compiles crate/wasm for plain and for relaxed SIMD, for one thread and for several, into web/lib/wasm/simd, relaxed,
-simd-threads and relaxed-threads, crate/vectors into web/lib/wasm/vectors, and crate/treemap into web/app/wasm/treemap. Those
-for several threads need the sources of Rust's standard library (rustup component add rust-src) and are left out where
+Builds the modules that are named, or all of them. Compiles crate/wasm for plain and for relaxed SIMD, for one thread and for several, into web/lib/wasm/simd, relaxed,
+simd-threads and relaxed-threads, crate/grammar and crate/vectors into web/lib/wasm/grammar and vectors, and crate/treemap into
+web/app/wasm/treemap. Those for several threads need the sources of Rust's standard library (rustup component add rust-src) and are left out where
 they are missing.
 `;
 
-if (isScript(import.meta.url)) await main({ help: HELP }, () => buildWasm());
+if (isScript(import.meta.url)) {
+  await main({ help: HELP, positionals: true }, ({ positionals }) => {
+    const unknown = positionals.find((name) => !Object.hasOwn(BUILDS, name));
+    if (unknown) throw new Failure(`no build ${unknown}; there are: ${Object.keys(BUILDS).join(", ")}`);
+    return buildWasm(positionals.length > 0 ? { only: positionals } : {});
+  });
+}

@@ -16,6 +16,7 @@ const ENGINE = [
   "Cargo.lock",
   "rust-toolchain.toml",
   "crate/census",
+  "crate/grammar",
   "crate/nomul",
   "crate/team",
   "crate/text",

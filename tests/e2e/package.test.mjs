@@ -71,6 +71,45 @@ test("an error of the engine keeps its code", async () => {
   assert.deepEqual(result, { code: "input", isNomulError: true });
 });
 
+test("random aborts hang nothing, and loading and disposing leaves no worker", async () => {
+  const outcome = await page.evaluate(async () => {
+    const { load } = await import("/build/index.js");
+    const { aborts } = await import("/test/support/aborts.mjs");
+    const model = await load("/model/");
+    const outcome = await aborts(model, { count: 200, seed: 3 });
+    await model.dispose();
+    for (let round = 0; round < 10; round++) {
+      await load("/model/", { signal: AbortSignal.timeout(round * 10) }).then(
+        (model) => model.dispose(),
+        (error) => error.name === "AbortError" || outcome.failed.push(String(error)),
+      );
+    }
+    return outcome;
+  });
+  assert.deepEqual(outcome.failed, []);
+  assert.equal(outcome.aborted + outcome.finished, 200);
+  assert.ok(outcome.aborted > 30 && outcome.finished > 10, JSON.stringify(outcome));
+  assert.deepEqual(page.workers(), []);
+});
+
+test("an answer follows its schema", async () => {
+  const text = await page.evaluate(async () => {
+    const { load } = await import("/build/index.js");
+    const model = await load("/model/");
+    const schema = {
+      type: "object",
+      properties: { ok: { type: "boolean" } },
+      required: ["ok"],
+      additionalProperties: false,
+    };
+    const format = { type: "json_schema", json_schema: { schema } };
+    const { choices } = await model.complete({ prompt: "{", temperature: 0, max_tokens: 200, response_format: format });
+    await model.dispose();
+    return choices[0].text;
+  });
+  assert.equal(typeof JSON.parse(text).ok, "boolean");
+});
+
 test("a worker that is not there is told", async () => {
   const message = await page.evaluate(async () => {
     const { load } = await import("/build/index.js");

@@ -1,7 +1,8 @@
 // The last step of the package's build. What a page loads becomes one file for the page and one for the worker: without a
 // bundler a browser would learn of each module only from the one that imports it, one journey to the server after another.
+// The workers contain the library that renders chat templates, so that the package has no dependencies.
 
-import { writeFile } from "node:fs/promises";
+import { copyFile, writeFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
@@ -9,7 +10,7 @@ import { rolldown } from "rolldown";
 const build = fileURLToPath(new URL("build", import.meta.url));
 
 /** What stays a file of its own: modules of which there must be one for several entries. */
-const ENTRIES = { "index.js": ["errors.js"], "worker.js": ["tuning.js"] };
+const ENTRIES = { "index.js": ["errors.js"], "worker.js": ["tuning.js"], "worker.node.js": ["tuning.js"] };
 
 /** Leaves those files out, and everything that is not in the folder: the engines. */
 const leaveOut = (names) => ({
@@ -23,9 +24,15 @@ const leaveOut = (names) => ({
 });
 
 for (const [entry, names] of Object.entries(ENTRIES)) {
-  const bundle = await rolldown({ input: resolve(build, entry), plugins: [leaveOut(names)] });
+  const platform = entry.includes(".node.") ? "node" : "browser";
+  const bundle = await rolldown({ input: resolve(build, entry), platform, plugins: [leaveOut(names)] });
   const { output } = await bundle.generate({ format: "es", codeSplitting: false });
   if (output.length !== 1) throw new Error(`${entry} became ${output.map(({ fileName }) => fileName)}`);
   await writeFile(resolve(build, entry), output[0].code);
   await bundle.close();
+}
+
+// The licences lie in the repository's first folder; who publishes this one needs them here.
+for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) {
+  await copyFile(new URL(`../../${name}`, import.meta.url), new URL(name, import.meta.url));
 }

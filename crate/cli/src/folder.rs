@@ -8,7 +8,7 @@ use std::{
 
 use nomul::{Code, Error, Model, Result, bail};
 use nomul_quant::checkpoint::hf::{Hub, Repository};
-use nomul_text::Session;
+use nomul_text::{ChatTemplate, Session};
 
 use crate::progress::Bar;
 
@@ -48,19 +48,31 @@ pub fn model(folder: &Path, planes: Option<usize>) -> Result<Model> {
     Ok(model)
 }
 
-/// The model with tokenizer and chat template.
+/// The model with its tokenizer.
 pub fn session(folder: &Path, planes: Option<usize>, context: Option<usize>) -> Result<Session> {
     let mut session = Session::new(
         &read(folder, "config.json")?,
         &read(folder, "model.safetensors.index.json")?,
         &read(folder, "tokenizer.json")?,
         optional(folder, "tokenizer_config.json")?.as_deref(),
-        optional(folder, "chat_template.jinja")?.as_deref(),
         optional(folder, "generation_config.json")?.as_deref(),
         context,
     )?;
     fill(folder, planes, session.model_mut())?;
     Ok(session)
+}
+
+/// The model's chat template.
+pub fn template(folder: &Path) -> Result<ChatTemplate> {
+    let config = optional(folder, "tokenizer_config.json")?;
+    let template = optional(folder, "chat_template.jinja")?;
+    match ChatTemplate::from_files(config.as_deref(), template.as_deref())? {
+        Some(template) => Ok(template),
+        None => bail!(
+            Unsupported,
+            "the model has no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json"
+        ),
+    }
 }
 
 /// Streams the shards in, as far as they are wanted.

@@ -85,7 +85,8 @@ pub fn run(arguments: RunArguments) -> Result<()> {
     session.set_team(team);
     let prompt = if arguments.chat {
         let message = Message { role: "user".into(), content: arguments.prompt };
-        session.chat_prompt(&[message], true)?
+        let text = folder::template(&arguments.folder)?.render(&[message], true, None)?;
+        session.tokenize(&text, false)?
     } else {
         session.tokenize(&arguments.prompt, true)?
     };
@@ -150,6 +151,7 @@ pub fn chat(arguments: ChatArguments) -> Result<()> {
     let team = arguments.threads.team()?;
     let mut session = folder::session(&arguments.folder, arguments.planes, arguments.context)?;
     session.set_team(team);
+    let template = folder::template(&arguments.folder)?;
     let mut messages: Vec<Message> = Vec::new();
     messages.extend(arguments.system.map(|content| Message { role: "system".into(), content }));
     let asks = stdin().is_terminal();
@@ -167,7 +169,8 @@ pub fn chat(arguments: ChatArguments) -> Result<()> {
             return Ok(());
         }
         messages.push(Message { role: "user".into(), content: line.into() });
-        let prompt = session.chat_prompt(&messages, true)?;
+        // The template writes its special tokens itself.
+        let prompt = session.tokenize(&template.render(&messages, true, None)?, false)?;
         let options = GenerateOptions {
             max_tokens: Some(arguments.tokens),
             sample: arguments.sampling.options(),
@@ -234,7 +237,7 @@ pub fn generate(
     loop {
         match session.step()? {
             Step::Prefill { .. } => {}
-            Step::Token { id, text: piece } => {
+            Step::Token { id, text: piece, .. } => {
                 first.get_or_insert_with(|| started.elapsed());
                 tokens.push(id);
                 tell(&piece);

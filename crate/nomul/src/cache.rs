@@ -251,5 +251,6 @@ fn signs(x: &[f32], planes: usize, spread: Factor, mut write: impl FnMut(usize, 
     scale
 }
 
+mod image;
 #[cfg(test)]
 mod tests;

@@ -91,6 +91,29 @@ pub fn score<W: Weights>(
     Ok(())
 }
 
+/// Reads up to [`CHUNK`] tokens and gives the last norm's output for each, in the checkpoint's own basis:
+/// `(tokens, hidden_size)`. No token is chosen by it, so it may multiply.
+pub fn hidden<'a, W: Weights>(
+    config: &ModelConfig,
+    weights: &mut W,
+    state: &'a mut State<W::Arithmetic>,
+    tokens: &[u32],
+) -> Result<&'a [f32]> {
+    prefill(config, weights, state, tokens)?;
+    normalize(config, weights, &mut state.scratch, tokens.len());
+    let Scratch { transforms, normed, .. } = &mut state.scratch;
+    let normed = &mut normed[..times(tokens.len(), config.hidden_size)];
+    if let Some(transform) = &transforms.residual {
+        // A transform makes a row longer by the root of its order.
+        let shorten = 1.0 / libm::sqrtf(config.hidden_size as f32);
+        for row in rows_mut(normed, config.hidden_size) {
+            transform.inverse(row);
+            row.iter_mut().for_each(|x| *x *= shorten);
+        }
+    }
+    Ok(normed)
+}
+
 fn check<A: Arithmetic>(config: &ModelConfig, state: &State<A>, tokens: &[u32]) -> Result<()> {
     if tokens.is_empty() || tokens.len() > CHUNK {
         bail!(Input, "{} tokens at once: 1 to {CHUNK} can be read", tokens.len());

@@ -334,6 +334,11 @@ impl Model {
         self.weights.level
     }
 
+    /// How many of the plane shards that have arrived are in use, see [`Model::set_planes`].
+    pub fn level_in_use(&self) -> usize {
+        self.weights.limit.map_or(self.weights.level, |limit| limit.min(self.weights.level))
+    }
+
     /// True once every matrix has enough planes to be evaluated.
     pub fn is_usable(&self) -> bool {
         self.weights.matrices.iter().all(|matrix| matrix.planes_in_use > 0)

@@ -158,6 +158,8 @@ pub struct Sampler {
     /// Whether each token is in `seen`.
     is_seen: Vec<bool>,
     candidates: Vec<Candidate>,
+    /// A bit for each token that may come next, 32 a word; empty: all may.
+    allowed: Vec<u32>,
 }
 
 impl Sampler {
@@ -182,8 +184,25 @@ impl Sampler {
             seen: Vec::with_capacity(counted),
             is_seen: vec![false; counted],
             candidates: vec![Candidate { token: 0, logit: 0.0, weight: 0 }; drawn],
+            allowed: Vec::new(),
             options,
         })
+    }
+
+    /// From now on only tokens whose bit is set are chosen, the lowest bit of the first word for token 0; without words all.
+    /// A token that is forbidden is as if its score were minus infinity.
+    pub fn allow(&mut self, allowed: &[u32], vocab: usize) -> Result<()> {
+        let words = vocab.div_ceil(32);
+        if !allowed.is_empty() && allowed.len() != words {
+            bail!(Input, "{} words say which tokens are allowed, for a vocabulary of {vocab} it takes {words}", allowed.len());
+        }
+        let is_in = |(word, bits): (usize, &u32)| (0..32).any(|bit| bits >> bit & 1 == 1 && 32 * word + bit < vocab);
+        if !allowed.is_empty() && !allowed.iter().enumerate().any(is_in) {
+            bail!(Input, "no token is allowed to come next");
+        }
+        self.allowed.clear();
+        self.allowed.extend_from_slice(allowed);
+        Ok(())
     }
 
     /// Tells of tokens of the prompt, for the repetition penalty.
@@ -245,6 +264,13 @@ impl Sampler {
         for &(token, bias) in &options.logit_bias {
             if let Some(logit) = logits.get_mut(token as usize) {
                 *logit += bias;
+            }
+        }
+        for (logits, bits) in logits.chunks_mut(32).zip(&self.allowed) {
+            for (bit, logit) in logits.iter_mut().enumerate() {
+                if bits >> bit & 1 == 0 {
+                    *logit = f32::NEG_INFINITY;
+                }
             }
         }
         logits.iter_mut().for_each(|logit| *logit = clean(*logit));

@@ -15,17 +15,20 @@
 //! | tokenizers 1.0.0-rc.3, BPE, no regular expressions | 286 kB | refused |
 //! | [`Tokenizer`] | 116 kB | right: 304,830 tokens |
 //!
-//! The whole runtime is to stay below 350 kB. Most of what the others weigh is a general regular-expression engine, of
-//! which tokenizers use a corner (see [`tokenizer`]), and kinds of tokenizers that decoder models do not have. With the
-//! session, the templates and the core the same module is 400 kB; over half of that is the template language.
+//! Most of what the others weigh is a general regular-expression engine, of which tokenizers use a corner (see
+//! [`tokenizer`]), and kinds of tokenizers that decoder models do not have. The template language weighs as much again, so
+//! the package's modules do without it: there JavaScript renders templates.
 
+#[cfg(feature = "templates")]
 pub mod chat;
 pub mod session;
 pub mod stream;
 pub mod tokenizer;
 
+#[cfg(feature = "templates")]
 pub use chat::{ChatTemplate, Message};
+#[cfg(feature = "templates")]
 pub use minijinja::Value;
-pub use session::{Finish, GenerateOptions, Session, Step, Usage};
+pub use session::{Finish, GenerateOptions, Session, Step, TokenLogprobs, Usage, Wanted};
 pub use stream::TextStream;
 pub use tokenizer::Tokenizer;

@@ -1,5 +1,5 @@
 //! A model, its tokenizer and one conversation: the loop that makes an answer, step by step. Every shell runs this and
-//! only decides what to do between two steps.
+//! only decides what to do between two steps. `reading` is about texts that get no answer, `saved` keeps a conversation.
 
 use std::{ops::Range, sync::Arc};
 
@@ -12,11 +12,15 @@ use nomul::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::{
-    chat::{ChatTemplate, Message},
-    stream::TextStream,
-    tokenizer::Tokenizer,
-};
+use crate::{stream::TextStream, tokenizer::Tokenizer};
+
+mod logprobs;
+mod reading;
+mod saved;
+
+pub use logprobs::TokenLogprobs;
+pub use reading::Wanted;
+use reading::Reading;
 
 /// The context of a session that was not told how long it should be, if the model can hold as much.
 const CONTEXT: usize = 4096;
@@ -34,6 +38,8 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// Go on where the model would end.
     pub ignore_eos: bool,
+    /// Tell with each token how likely it was, and so many of the likeliest beside it, at most 20.
+    pub logprobs: Option<usize>,
 }
 
 /// Why an answer ended.
@@ -58,7 +64,7 @@ pub struct Usage {
 }
 
 /// What a call of [`Session::step`] did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum Step {
     /// Some of the prompt was read.
@@ -74,6 +80,9 @@ pub enum Step {
         id: u32,
         /// The text that can be told now; often that of several tokens, or none.
         text: String,
+        /// How likely it was, if that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        logprobs: Option<TokenLogprobs>,
     },
     /// The answer is complete.
     End {
@@ -91,6 +100,8 @@ struct Answer {
     prompt: Vec<u32>,
     options: GenerateOptions,
     sampler: Sampler,
+    /// The scores as the model gave them, which the sampler changes; empty if nobody asks for them.
+    scores: Vec<f32>,
     stream: TextStream,
     usage: Usage,
     /// The token to read next, which came out last.
@@ -139,17 +150,17 @@ impl Answer {
     }
 }
 
-/// A model, its tokenizer, its chat template and one conversation.
+/// A model, its tokenizer and one conversation.
 pub struct Session {
     model: Model,
     tokenizer: Tokenizer,
-    template: Option<ChatTemplate>,
     end_tokens: Vec<u32>,
     state: State,
     /// The ids whose keys and values the state holds.
     cached: Vec<u32>,
     cached_with: Level,
     answer: Option<Answer>,
+    reading: Option<Reading>,
 }
 
 /// The planes that keys and values were computed with.
@@ -171,12 +182,10 @@ impl Session {
         index_json: &[u8],
         tokenizer_json: &[u8],
         tokenizer_config: Option<&[u8]>,
-        chat_template: Option<&[u8]>,
         generation_config: Option<&[u8]>,
         context: impl Into<Option<usize>>,
     ) -> Result<Session> {
         let tokenizer = Tokenizer::from_json(tokenizer_json, tokenizer_config)?;
-        let template = ChatTemplate::from_files(tokenizer_config, chat_template)?;
         let model = Model::new(config_json, index_json)?;
         let config = model.config();
         let mut end_tokens = match generation_config {
@@ -193,12 +202,12 @@ impl Session {
         let state = State::new(config, context)?;
         Ok(Session {
             tokenizer,
-            template,
             end_tokens,
             state,
             cached: Vec::new(),
             cached_with: Level::Unknown,
             answer: None,
+            reading: None,
             model,
         })
     }
@@ -226,11 +235,6 @@ impl Session {
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
-    }
-
-    /// The chat template, if the model has one, to tell it the time.
-    pub fn template_mut(&mut self) -> Option<&mut ChatTemplate> {
-        self.template.as_mut()
     }
 
     /// The most tokens of prompt and answer together.
@@ -264,34 +268,37 @@ impl Session {
         Ok(self.tokenizer.decode(ids, false))
     }
 
-    /// The text that the model gets for a conversation.
-    pub fn chat_text(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
-        match &self.template {
-            Some(template) => template.render(messages, add_generation_prompt, None),
-            None => bail!(
-                Unsupported,
-                "the model has no chat template: neither chat_template.jinja nor chat_template in tokenizer_config.json"
-            ),
-        }
-    }
-
-    /// The ids of a conversation in the model's chat template. It writes its special tokens itself.
-    pub fn chat_prompt(&self, messages: &[Message], add_generation_prompt: bool) -> Result<Vec<u32>> {
-        self.tokenizer.encode(&self.chat_text(messages, add_generation_prompt)?, false)
+    /// The tokens that end an answer.
+    pub fn end_tokens(&self) -> &[u32] {
+        &self.end_tokens
     }
 
     /// Begins an answer to a prompt; an answer that was being made is dropped. What the prompt shares with the text that
     /// was read last is not read again; the result says how many tokens that are.
     pub fn start(&mut self, prompt: impl Into<Vec<u32>>, options: GenerateOptions) -> Result<usize> {
-        self.answer = None;
+        (self.answer, self.reading) = (None, None);
         let prompt = prompt.into();
+        let scores = match options.logprobs {
+            Some(most) if most > logprobs::MOST => bail!(Input, "logprobs of {most} tokens: at most {}", logprobs::MOST),
+            Some(_) => vec![0.0; self.model.config().vocab_size],
+            None => Vec::new(),
+        };
         let mut sampler = Sampler::new(options.sample.clone(), self.model.config().vocab_size)?;
         let cached = self.reuse(&prompt, true)?;
         sampler.prompt(&prompt);
         let usage = Usage { prompt_tokens: prompt.len(), cached_tokens: cached, completion_tokens: 0 };
         let stream = TextStream::new(options.stop.clone());
-        self.answer = Some(Answer { prompt, options, sampler, stream, usage, last: None, finish: None, done: None });
+        let (last, finish, done) = (None, None, None);
+        self.answer = Some(Answer { prompt, options, sampler, scores, stream, usage, last, finish, done });
         Ok(cached)
+    }
+
+    /// Which tokens the next one of the answer may be, until told otherwise: a bit each, see [`Sampler::allow`].
+    pub fn allow(&mut self, allowed: &[u32]) -> Result<()> {
+        match &mut self.answer {
+            Some(answer) => answer.sampler.allow(allowed, self.model.config().vocab_size),
+            None => bail!(NotReady, "no answer was started"),
+        }
     }
 
     /// Computes what [`Session::step`] tells next: reads a part of the prompt, or reads a token and chooses the one after
@@ -310,7 +317,9 @@ impl Session {
                 Some(Done { read, chosen: None, level })
             }
             Next::Decode(token) => {
-                let id = answer.sampler.sample(decode_checked(config, weights, state, token));
+                let logits = decode_checked(config, weights, state, token);
+                answer.scores.iter_mut().zip(&*logits).for_each(|(kept, logit)| *kept = *logit);
+                let id = answer.sampler.sample(logits);
                 Some(Done { read: 0..0, chosen: Some((token, id)), level })
             }
         };
@@ -354,12 +363,13 @@ impl Session {
                 answer.finish = Some(Finish::Stop);
             }
         }
-        Step::Token { id, text }
+        let logprobs = answer.options.logprobs.map(|most| TokenLogprobs::new(&answer.scores, id, most));
+        Step::Token { id, text, logprobs }
     }
 
     /// The scores of what may follow a text: `vocab_size` of them. An answer that was being made is dropped.
     pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
-        self.answer = None;
+        (self.answer, self.reading) = (None, None);
         self.reuse(ids, false)?;
         let Some((last, before)) = ids.split_last() else { bail!(Input, "the prompt is empty") };
         let level = Level::One(self.model.level());

@@ -4,15 +4,16 @@
 //! takes and gives is written down there too, in `web/lib/src/engine.ts`; the TypeScript build checks that both agree.
 
 mod convert;
+mod low;
 #[cfg(target_feature = "atomics")]
 mod threads;
 
-use nomul_text::{GenerateOptions, Message, Session};
+use nomul_text::{GenerateOptions, Session};
 use wasm_bindgen::prelude::*;
 
 use convert::{Progress, Shard, from_js, throw, to_js};
 
-/// A model with its tokenizer, its chat template and one conversation's state.
+/// A model with its tokenizer and one conversation's state. Chat templates are rendered in JavaScript.
 #[wasm_bindgen]
 pub struct Engine {
     /// It lives as long as the memory of the module: a call that could end it would have to know how.
@@ -28,7 +29,6 @@ impl Engine {
         index: &[u8],
         tokenizer: &[u8],
         tokenizer_config: Option<Vec<u8>>,
-        chat_template: Option<Vec<u8>>,
         generation_config: Option<Vec<u8>>,
         context_length: Option<u32>,
     ) -> Result<Engine, JsValue> {
@@ -37,7 +37,6 @@ impl Engine {
             index,
             tokenizer,
             tokenizer_config.as_deref(),
-            chat_template.as_deref(),
             generation_config.as_deref(),
             context_length.map(|length| length as usize),
         );
@@ -87,22 +86,6 @@ impl Engine {
         u32::try_from(self.session.context()).unwrap_or(u32::MAX)
     }
 
-    /// The token ids of a conversation, `{ role, content }[]`, in the model's chat template, which may ask for the time:
-    /// seconds since the start of 1970 by the reader's clock on the wall.
-    #[wasm_bindgen(js_name = chatPrompt)]
-    pub fn chat_prompt(
-        &mut self,
-        #[wasm_bindgen(unchecked_param_type = "{ role: string; content: string }[]")] messages: JsValue,
-        add_generation_prompt: bool,
-        seconds: f64,
-    ) -> Result<Vec<u32>, JsValue> {
-        let messages: Vec<Message> = from_js(messages, "messages")?;
-        if let Some(template) = self.session.template_mut() {
-            template.set_time(Some(seconds as i64));
-        }
-        self.session.chat_prompt(&messages, add_generation_prompt).map_err(throw)
-    }
-
     /// The token ids of a text; `add_special` puts those around it that the tokenizer wants around a whole text.
     pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, JsValue> {
         self.session.tokenize(text, add_special).map_err(throw)
@@ -124,6 +107,12 @@ impl Engine {
         self.session.start(prompt, options).map_err(throw)
     }
 
+    /// Which tokens the next one of the answer may be, until told otherwise: a bit each, the lowest of the first word for
+    /// token 0; without words all of them.
+    pub fn allow(&mut self, allowed: &[u32]) -> Result<(), JsValue> {
+        self.session.allow(allowed).map_err(throw)
+    }
+
     /// Computes what `step` tells next. Nothing that this calls multiplies: `npm run bench -- census` follows it.
     pub fn compute(&mut self) {
         self.session.compute();
@@ -133,10 +122,5 @@ impl Engine {
     #[wasm_bindgen(unchecked_return_type = "any")]
     pub fn step(&mut self) -> Result<JsValue, JsValue> {
         to_js(&self.session.step().map_err(throw)?)
-    }
-
-    /// The logits of the token that would follow: one number for each token of the vocabulary.
-    pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>, JsValue> {
-        self.session.logits(ids).map_err(throw)
     }
 }

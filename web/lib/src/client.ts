@@ -36,8 +36,13 @@ export class Client<C extends CallMap<C> = Calls> {
           port.post({ id: response.id, answer }, "part" in answer ? [answer.part.buffer] : []);
         });
       },
-      (message) => this.end(new NomulError("internal", `the worker failed: ${message}`)),
+      (message) => void this.end(new NomulError("internal", `the worker failed: ${message}`)),
     );
+  }
+
+  /** A number that this client has not given yet. */
+  number(): number {
+    return this.#next++;
   }
 
   /** Asks the worker. Rejects with an `AbortError` as soon as the signal fires; the worker stops at its next step. */
@@ -68,14 +73,15 @@ export class Client<C extends CallMap<C> = Calls> {
     }
   }
 
-  /** Ends the worker; whoever still waits gets the error. */
-  end(error: NomulError): void {
+  /** Ends the worker; whoever still waits gets the error. Resolves when the worker has ended. */
+  async end(error: NomulError): Promise<void> {
     if (this.#ended) return;
     this.#ended = error;
     this.#files?.close();
-    this.#port.end();
+    const ended = this.#port.end();
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
+    await ended;
   }
 
   #receive(response: Exclude<Response, { ask: Ask }>): void {

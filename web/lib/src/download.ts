@@ -24,15 +24,15 @@ export interface DownloadOptions {
   report: (progress: LoadProgress) => void;
 }
 
-/** The small files of a model folder, in the order in which an engine takes them. */
-type Description = [
-  config: Bytes,
-  index: Bytes,
-  tokenizer: Bytes,
-  tokenizerConfig: Bytes | undefined,
-  chatTemplate: Bytes | undefined,
-  generationConfig: Bytes | undefined,
-];
+/** The small files of a model folder. */
+interface Description {
+  config: Bytes;
+  index: Bytes;
+  tokenizer: Bytes;
+  tokenizerConfig: Bytes | undefined;
+  chatTemplate: Bytes | undefined;
+  generationConfig: Bytes | undefined;
+}
 
 /** Weights on their way. */
 interface Stream {
@@ -84,8 +84,8 @@ export class Download {
     ]);
     // Asked for only where it is needed: a browser's console notes every file that is not there.
     const hasTemplate = Boolean(parseObject(tokenizerConfig)?.chat_template);
-    const template = hasTemplate ? undefined : await read("chat_template.jinja", true);
-    return [config, index, tokenizer, tokenizerConfig, template, generationConfig];
+    const chatTemplate = hasTemplate ? undefined : await read("chat_template.jinja", true);
+    return { config, index, tokenizer, tokenizerConfig, chatTemplate, generationConfig };
   }
 
   /** Asks for the first weights. */

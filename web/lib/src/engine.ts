@@ -1,6 +1,7 @@
 /** The compiled engine as the worker sees it. crate/wasm exports it; the build checks that the two agree. */
 import type { Build } from "./detect.js";
-import type { FinishReason, MatrixInfo, Message, SamplingOptions } from "./types.js";
+import type { FinishReason } from "./reply-types.js";
+import type { MatrixInfo, SamplingOptions } from "./types.js";
 
 /** A file of weights, in the order to stream. */
 export interface Shard {
@@ -24,13 +25,14 @@ export interface EngineProgress {
 export interface EngineOptions {
   max_tokens?: number;
   stop: string[];
+  logprobs?: number;
   sample: Omit<SamplingOptions, "logit_bias"> & { logit_bias?: [token: number, bias: number][] };
 }
 
 export type Step =
   | { type: "prefill"; done: number; total: number }
-  | { type: "token"; id: number; text: string }
-  | { type: "end"; reason: FinishReason; text: string; usage: EngineUsage };
+  | { type: "token"; id: number; text: string; logprobs?: { logprob: number; top: [id: number, logprob: number][] } }
+  | { type: "end"; reason: Exclude<FinishReason, "tool_calls">; text: string; usage: EngineUsage };
 
 export interface EngineUsage {
   prompt_tokens: number;
@@ -48,15 +50,27 @@ export interface Engine {
   setPlanes(planes?: number): void;
   inspect(): MatrixInfo[];
   readonly contextLength: number;
-  chatPrompt(messages: Message[], addGenerationPrompt: boolean, seconds: number): Uint32Array;
   tokenize(text: string, addSpecial: boolean): Uint32Array;
   detokenize(ids: Uint32Array): string;
   /** Answers with the number of prompt tokens that need not be read again. */
   start(prompt: Uint32Array, options: EngineOptions): number;
+  /** Which tokens may come next, a bit each; none: all of them. */
+  allow(allowed: Uint32Array): void;
   /** Computes what `step` tells next: all of the arithmetic, and nothing else. */
   compute(): void;
   step(): Step;
   logits(ids: Uint32Array): Float32Array;
+  /** Begins to read a text: for the logarithms of its tokens' probabilities, or for the mean of its hidden states. */
+  read(ids: Uint32Array, mean: boolean): void;
+  /** Answers with the number of tokens read so far. */
+  readOn(): number;
+  endReading(): Float32Array;
+  saveState(): Uint8Array;
+  loadState(state: Uint8Array): void;
+  readonly cachedTokens: number;
+  readonly endTokens: Uint32Array;
+  tokenBytes(id: number): Uint8Array;
+  vocabulary(): Uint8Array;
   /** Has the team do the work; the engines for one thread have none. */
   useTeam?(): void;
 }
@@ -66,7 +80,6 @@ export type EngineClass = new (
   index: Uint8Array,
   tokenizer: Uint8Array,
   tokenizerConfig: Uint8Array | undefined,
-  chatTemplate: Uint8Array | undefined,
   generationConfig: Uint8Array | undefined,
   contextLength: number | undefined,
 ) => Engine;
@@ -74,10 +87,16 @@ export type EngineClass = new (
 /** What the glue of wasm-bindgen takes as place of the .wasm file. */
 export type WasmPlace = string | URL | BufferSource | undefined;
 
+/** An engine that is compiled, and the memory that it works in. */
+export interface Compiled {
+  EngineClass: EngineClass;
+  memory: WebAssembly.Memory;
+}
+
 /** Compiles an engine for one thread. Without a place the .wasm file is looked for beside its glue. */
-export async function loadEngine(build: Build, place: WasmPlace): Promise<EngineClass> {
+export async function loadEngine(build: Build, place: WasmPlace): Promise<Compiled> {
   // Both paths are written out so that bundlers find the files.
   const glue = build === "relaxed" ? await import("../wasm/relaxed/nomul.js") : await import("../wasm/simd/nomul.js");
-  await glue.default(place === undefined ? undefined : { module_or_path: place });
-  return glue.Engine satisfies EngineClass;
+  const { memory } = await glue.default(place === undefined ? undefined : { module_or_path: place });
+  return { EngineClass: glue.Engine satisfies EngineClass, memory };
 }

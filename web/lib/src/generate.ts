@@ -1,63 +1,83 @@
 /** One answer, token by token, leaving room between steps for the worker to hear an abort and to take in weights. */
 import { parseObject } from "./json.js";
-import { NomulError } from "./errors.js";
-import type { Engine, EngineOptions, EngineUsage } from "./engine.js";
+import type { Engine, EngineOptions, EngineUsage, Step } from "./engine.js";
+import type { Grammars } from "./grammar.js";
+import { promptIds } from "./prompt.js";
 import type { GenerateArguments, GenerateEvent, GenerateResult } from "./protocol.js";
+import type { Timings, Usage } from "./reply-types.js";
+import type { ChatTemplate } from "./template.js";
 import { turn } from "./turn.js";
-import type { SamplingOptions, Timings, Usage } from "./types.js";
+import type { SamplingOptions } from "./types.js";
 
-/** `defaults` are the model's own, `arrived` is when the request came, in milliseconds. */
+/** What an answer is made with. */
+export interface Tools {
+  engine: Engine;
+  template: ChatTemplate;
+  grammars: Grammars;
+  /** The model's own way to choose tokens. */
+  defaults: SamplingOptions;
+}
+
+/** `arrived` is when the request came, in milliseconds. */
 export async function generate(
-  engine: Engine,
+  { engine, template, grammars, defaults }: Tools,
   request: GenerateArguments,
-  defaults: SamplingOptions,
   arrived: number,
   signal: AbortSignal,
   emit: (event: GenerateEvent) => void,
 ): Promise<GenerateResult> {
-  const prompt = promptIds(engine, request.prompt);
-  const cached = engine.start(prompt, engineOptions(request, defaults));
-  const clock = new Clock(arrived, prompt.length - cached);
-  for (;;) {
-    engine.compute();
-    const step = engine.step();
-    switch (step.type) {
-      case "prefill":
-        emit(step);
-        break;
-      case "token":
-        clock.token();
-        emit({ ...step, timings: clock.timings });
-        break;
-      case "end":
-        return { reason: step.reason, text: step.text, usage: openAiUsage(step.usage), timings: clock.timings };
-    }
-    await turn();
+  const { ids, truncated } = promptIds(engine, template, request);
+  const grammar = request.schema === undefined ? undefined : await grammars.schema(engine, request.schema);
+  try {
     signal.throwIfAborted();
+    const cached = engine.start(ids, engineOptions(request, defaults));
+    const clock = new Clock(arrived, ids.length - cached);
+    let isNew = true;
+    for (;;) {
+      if (grammar !== undefined && isNew) engine.allow(grammar.allowed());
+      engine.compute();
+      const step = engine.step();
+      isNew = step.type === "token";
+      switch (step.type) {
+        case "prefill":
+          emit(step);
+          break;
+        case "token":
+          clock.token();
+          emit({ type: "token", id: step.id, text: step.text, timings: clock.timings, ...likely(engine, step) });
+          if (!engine.endTokens.includes(step.id)) grammar?.accept(step.id);
+          break;
+        case "end": {
+          const usage = openAiUsage(step.usage, truncated);
+          return { reason: step.reason, text: step.text, usage, timings: clock.timings };
+        }
+      }
+      await turn();
+      signal.throwIfAborted();
+    }
+  } finally {
+    grammar?.free();
   }
 }
 
-function promptIds(engine: Engine, prompt: GenerateArguments["prompt"]): Uint32Array {
-  if ("ids" in prompt) return tokenIds(prompt.ids);
-  if ("text" in prompt) return engine.tokenize(prompt.text, true);
-  if (prompt.messages.length === 0) throw new NomulError("input", "there are no messages to answer");
-  const now = new Date();
-  return engine.chatPrompt(prompt.messages, true, now.getTime() / 1000 - now.getTimezoneOffset() * 60);
+/** How likely a token was, with the bytes of those that might have come. */
+function likely(engine: Engine, { id, logprobs }: Extract<Step, { type: "token" }>) {
+  if (logprobs == null) return {};
+  const bytesOf = (id: number) => [...engine.tokenBytes(id)];
+  const top = logprobs.top.map(([id, logprob]) => ({ bytes: bytesOf(id), logprob }));
+  return { logprobs: { bytes: bytesOf(id), logprob: logprobs.logprob, top } };
 }
 
-/** Token ids as the engine takes them; a typed array would silently bend what is none. */
-export function tokenIds(ids: number[]): Uint32Array {
-  const place = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id > 0xffffffff);
-  if (place >= 0) throw new NomulError("input", `token ${ids[place]} at ${place} is not a token id`);
-  return Uint32Array.from(ids);
-}
-
-function engineOptions({ maxTokens, stop, sampling }: GenerateArguments, defaults: SamplingOptions): EngineOptions {
+function engineOptions(
+  { maxTokens, stop, sampling, logprobs }: GenerateArguments,
+  defaults: SamplingOptions,
+): EngineOptions {
   // Whoever names a temperature has left the model's settings behind.
   const { logit_bias, ...rest } = sampling.temperature === undefined ? { ...defaults, ...given(sampling) } : sampling;
   const bias = logit_bias && Object.entries(logit_bias).map(([id, value]) => [Number(id), value] as [number, number]);
   return {
     ...(maxTokens !== undefined && { max_tokens: maxTokens }),
+    ...(logprobs !== undefined && { logprobs }),
     stop,
     sample: { ...given(rest), ...(bias && { logit_bias: bias }) },
   };
@@ -77,9 +97,10 @@ export function samplingDefaults(generationConfig: Uint8Array | undefined): Samp
   return Object.fromEntries(fields.filter(([, value]) => typeof value === "number"));
 }
 
-function openAiUsage({ prompt_tokens, cached_tokens, completion_tokens }: EngineUsage): Usage {
+function openAiUsage({ prompt_tokens, cached_tokens, completion_tokens }: EngineUsage, truncated: number): Usage {
   const total_tokens = prompt_tokens + completion_tokens;
-  return { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details: { cached_tokens } };
+  const prompt_tokens_details = { cached_tokens, ...(truncated > 0 && { truncated }) };
+  return { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details };
 }
 
 /** Turns the moments of a request into {@link Timings}. The prompt counts as read when the first token is there. */

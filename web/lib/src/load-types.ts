@@ -102,6 +102,8 @@ export interface LoadOptions {
   threads?: "auto" | number | undefined;
   /** Where the engine's .wasm file is, for sites that host it elsewhere than beside the package. */
   wasmUrl?: string | URL | ((build: Build) => string | URL) | undefined;
+  /** Where the .wasm file of the grammar library is; only `response_format` loads it. */
+  grammarUrl?: string | URL | undefined;
   /** Where the worker's script is, for sites that host it elsewhere. It must have the page's origin. */
   workerUrl?: string | URL | undefined;
   /**

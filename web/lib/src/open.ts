@@ -4,12 +4,30 @@ import { MOST_THREADS, type Build, type Capabilities } from "./detect.js";
 import { NomulError, abortError } from "./errors.js";
 import type { Fetch, LoadOptions } from "./load-types.js";
 import { Model } from "./model.js";
+import { abortSignal, address, callback, check, either, flag, number, oneOf, refuse, text, whole } from "./options.js";
 import type { Port, Request, Response } from "./protocol.js";
 import { httpSource } from "./source.js";
 import { isForThreads } from "./threads.js";
 
 /** What `load` takes: where the model folder is, and optionally how to fetch from there. */
 export type ModelPlace = string | URL | { url: string | URL; fetch?: Fetch | undefined };
+
+const BUILDS = ["auto", "simd", "relaxed", "simd-threads", "relaxed-threads"];
+
+const OPTIONS = {
+  signal: abortSignal,
+  onProgress: callback,
+  contextLength: whole(1),
+  build: oneOf(...BUILDS),
+  // What it may be depends on the build, and is told there.
+  threads: either(number, text, oneOf(NaN)),
+  wasmUrl: either(address, callback),
+  grammarUrl: address,
+  workerUrl: address,
+  cache: oneOf("opfs", "cache-api", false),
+  evict: flag,
+  startAtPlanes: whole(0),
+};
 
 export interface Platform {
   /** What this JavaScript engine can run. */
@@ -21,7 +39,10 @@ export interface Platform {
 }
 
 export async function open(platform: Platform, place: ModelPlace, options: LoadOptions): Promise<Model> {
+  check("load", options, OPTIONS);
   const { signal, onProgress, contextLength, startAtPlanes, cache, evict = false } = options;
+  refuse("load", cache === false && evict, "evict makes room for a model that is kept, and cache: false keeps none");
+  if (!address.is(place)) check("load: the place", place, { url: address, fetch: callback });
   if (signal?.aborted) throw abortError(signal);
   const { url, fetch } = typeof place === "string" || place instanceof URL ? { url: place, fetch: undefined } : place;
   const folder = asFolder(platform.resolve(url));
@@ -44,6 +65,7 @@ export async function open(platform: Platform, place: ModelPlace, options: LoadO
         url: folder,
         askCaller: fetch !== undefined,
         ...wasmOf(chosen.build),
+        grammarUrl: options.grammarUrl === undefined ? undefined : platform.resolve(options.grammarUrl).href,
         threads: chosen.threads,
         alone: replaceable ? wasmOf(withoutThreads(chosen.build)) : undefined,
         contextLength,
@@ -59,7 +81,7 @@ export async function open(platform: Platform, place: ModelPlace, options: LoadO
     return new Model(client, info, signal, onProgress);
   } catch (error) {
     // Ending the worker ends its requests too.
-    client.end(new NomulError("disposed", "loading failed"));
+    await client.end(new NomulError("disposed", "loading failed"));
     throw error;
   }
 }

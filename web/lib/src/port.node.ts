@@ -13,7 +13,7 @@ export function workerPort<C extends CallMap<C>>(worker: Worker): Port<Request<C
       worker.on("error", (error) => onFailure(error.message));
       worker.on("exit", (code) => onFailure(`it ended with code ${code}`));
     },
-    end: () => void worker.terminate(),
+    end: () => worker.terminate(),
     hold: (held) => (held ? worker.ref() : worker.unref()),
   };
 }

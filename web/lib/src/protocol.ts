@@ -7,7 +7,8 @@ import type { Build } from "./detect.js";
 import type { ErrorMessage } from "./errors.js";
 import type { LoadOptions, LoadProgress } from "./load-types.js";
 import type { Head, Want } from "./source.js";
-import type { FinishReason, MatrixInfo, Message, SamplingOptions, Timings, Usage } from "./types.js";
+import type { FinishReason, Timings, Usage } from "./reply-types.js";
+import type { ChatMessage, MatrixInfo, SamplingOptions, Stats, Tool } from "./types.js";
 
 /** Where the worker finds things. All plain data. */
 export interface OpenArguments {
@@ -17,6 +18,7 @@ export interface OpenArguments {
   askCaller: boolean;
   build: Build;
   wasmUrl: string | undefined;
+  grammarUrl: string | undefined;
   threads: number;
   /** The engine for one thread that is taken where a team cannot be gathered. */
   alone: { build: Build; wasmUrl: string | undefined } | undefined;
@@ -37,14 +39,28 @@ export interface Opened {
 
 /** {@link GenerationOptions} without what cannot cross, and one of three prompts. */
 export interface GenerateArguments {
-  prompt: { messages: Message[] } | { text: string } | { ids: number[] };
+  /** Whose keys and values are gone on with. */
+  conversation: number;
+  prompt: { messages: ChatMessage[]; tools: Tool[] | undefined } | { text: string } | { ids: number[] };
   maxTokens: number | undefined;
   stop: string[];
   sampling: SamplingOptions;
+  truncate: boolean;
+  /** How many of the likeliest tokens are told beside each. */
+  logprobs: number | undefined;
+  /** A JSON schema that the answer follows. */
+  schema: string | undefined;
+}
+
+/** Bytes and logarithm of the probability of a token. */
+export interface Likely {
+  bytes: number[];
+  logprob: number;
 }
 
 export type GenerateEvent =
-  { type: "prefill"; done: number; total: number } | { type: "token"; id: number; text: string; timings: Timings };
+  | { type: "prefill"; done: number; total: number }
+  | { type: "token"; id: number; text: string; timings: Timings; logprobs?: Likely & { top: Likely[] } };
 
 export interface GenerateResult {
   reason: FinishReason;
@@ -70,9 +86,22 @@ export interface Calls {
   /** Waits for the weights that were still streaming when `open` returned. */
   rest: { arguments: undefined; event: LoadProgress; result: undefined };
   generate: { arguments: GenerateArguments; event: GenerateEvent; result: GenerateResult };
+  /** Keeps the keys and values of `from` for `conversation` too. */
+  fork: { arguments: { conversation: number; from: number }; event: never; result: undefined };
+  /** Forgets a conversation. */
+  drop: { arguments: number; event: never; result: undefined };
+  saveState: { arguments: number; event: never; result: Uint8Array<ArrayBuffer> };
+  loadState: { arguments: { conversation: number; state: Uint8Array<ArrayBuffer> }; event: never; result: undefined };
+  /** Reads a text from its beginning: the logarithms of its tokens' probabilities, or the mean of its hidden states. */
+  read: {
+    arguments: { text: string | number[]; mean: boolean };
+    event: { done: number; total: number };
+    result: Float32Array<ArrayBuffer>;
+  };
+  stats: { arguments: undefined; event: never; result: Stats };
   tokenize: { arguments: { text: string; addSpecial: boolean }; event: never; result: number[] };
   detokenize: { arguments: number[]; event: never; result: string };
-  logits: { arguments: number[]; event: never; result: Float32Array<ArrayBuffer> };
+  logits: { arguments: { conversation: number; ids: number[] }; event: never; result: Float32Array<ArrayBuffer> };
   inspect: { arguments: undefined; event: never; result: MatrixInfo[] };
   setPlanes: { arguments: number | undefined; event: never; result: undefined };
 }
@@ -105,8 +134,8 @@ export type Answer =
 export interface Port<Out, In> {
   post(message: Out, transfer?: Transferable[]): void;
   listen(onMessage: (message: In) => void, onFailure: (message: string) => void): void;
-  /** Ends the other thread (on the caller's side). */
-  end(): void;
+  /** Ends the other thread (on the caller's side); resolves when it has ended, as far as that can be known. */
+  end(): void | Promise<unknown>;
   /** Whether a pending call keeps the process alive (Node). */
   hold(held: boolean): void;
 }

@@ -3,19 +3,36 @@ import { Asker } from "./asker.js";
 import { Turns, answerCalls, type HandlersOf } from "./calls.js";
 import type { Build } from "./detect.js";
 import { Download } from "./download.js";
-import type { Engine, EngineClass } from "./engine.js";
+import type { Compiled, Engine } from "./engine.js";
 import { NomulError } from "./errors.js";
-import { generate, samplingDefaults, tokenIds } from "./generate.js";
+import { generate, samplingDefaults } from "./generate.js";
+import { Grammars, type VocabularyClass } from "./grammar.js";
+import { Kept, READING } from "./kept.js";
 import type { LoadProgress } from "./load-types.js";
-import type { Calls, OpenArguments, Opened, Port, Request, Response } from "./protocol.js";
+import { tokenIds } from "./prompt.js";
+import type {
+  Calls,
+  GenerateArguments,
+  GenerateEvent,
+  GenerateResult,
+  OpenArguments,
+  Opened,
+  Port,
+  Request,
+  Response,
+} from "./protocol.js";
 import type { Source } from "./source.js";
 import { isForThreads, type ThreadBuild } from "./threads.js";
+import type { Timings } from "./reply-types.js";
+import { ChatTemplate } from "./template.js";
+import { turn } from "./turn.js";
 import type { SamplingOptions } from "./types.js";
 
 /** What differs between a browser's worker and Node's. */
 export interface Host {
-  loadEngine(build: Build, wasmUrl: string | undefined): Promise<EngineClass>;
-  loadTeam(build: ThreadBuild, wasmUrl: string | undefined, threads: number): Promise<EngineClass>;
+  loadEngine(build: Build, wasmUrl: string | undefined): Promise<Compiled>;
+  loadTeam(build: ThreadBuild, wasmUrl: string | undefined, threads: number): Promise<Compiled>;
+  loadGrammar(url: string | undefined): Promise<VocabularyClass>;
   /** The source of a folder, for callers that do not bring their own `fetch`. */
   source(url: string): Source;
 }
@@ -37,7 +54,14 @@ class Session {
   readonly #host: Host;
   readonly #asker: Asker;
   #engine: Engine | undefined;
+  #memory: WebAssembly.Memory | undefined;
+  #template: ChatTemplate | undefined;
+  #grammars: Grammars | undefined;
   #sampling: SamplingOptions = {};
+  /** Keys and values of conversations. */
+  readonly #kept = new Kept();
+  readonly #done = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
+  #timings: Timings | undefined;
   /** Settles when all weights are here. */
   #rest: Promise<void> = Promise.resolve();
   /** Stops the download. */
@@ -65,9 +89,46 @@ class Session {
       },
       generate: (args, { signal, emit }) => {
         const arrived = performance.now();
-        return this.#inTurn(signal, (engine) => generate(engine, args, this.#sampling, arrived, signal, emit));
+        return this.#inTurn(signal, args.conversation, (engine) => this.#generate(engine, args, arrived, signal, emit));
       },
-      logits: (ids, { signal }) => this.#inTurn(signal, (engine) => new Float32Array(engine.logits(tokenIds(ids)))),
+      logits: ({ conversation, ids }, { signal }) =>
+        this.#inTurn(signal, conversation, (engine) => new Float32Array(engine.logits(tokenIds(ids)))),
+      read: ({ text, mean }, { signal, emit }) =>
+        this.#inTurn(signal, READING, async (engine) => {
+          const ids = typeof text === "string" ? engine.tokenize(text, true) : tokenIds(text);
+          engine.read(ids, mean);
+          for (let done = 0; done < ids.length;) {
+            done = engine.readOn();
+            emit({ done, total: ids.length });
+            await turn();
+            signal.throwIfAborted();
+          }
+          return new Float32Array(engine.endReading());
+        }),
+      saveState: (conversation, { signal }) =>
+        this.#inTurn(signal, conversation, (engine) => new Uint8Array(engine.saveState())),
+      loadState: ({ conversation, state }, { signal }) =>
+        this.#inTurn(signal, conversation, (engine) => {
+          engine.loadState(state);
+          return undefined;
+        }),
+      fork: ({ conversation, from }, { signal }) =>
+        this.#inTurn(signal, from, (engine) => {
+          this.#kept.keep(conversation, engine);
+          return undefined;
+        }),
+      drop: async (conversation) => {
+        this.#kept.drop(conversation);
+        return undefined;
+      },
+      stats: async () => ({
+        memory: this.#memory?.buffer.byteLength ?? 0,
+        kept: this.#kept.bytes,
+        cached_tokens: this.#ready.cachedTokens,
+        context_length: this.#ready.contextLength,
+        ...this.#done,
+        timings: this.#timings,
+      }),
       tokenize: async ({ text, addSpecial }) => [...this.#ready.tokenize(text, addSpecial)],
       detokenize: async (ids) => this.#ready.detokenize(tokenIds(ids)),
       inspect: async () => this.#ready.inspect(),
@@ -102,11 +163,19 @@ class Session {
       this.#report(progress);
     };
     const download = new Download({ url, source, cache, evict, startAtPlanes, signal, report });
-    const [{ EngineClass, ...running }, description] = await Promise.all([this.#load(args), download.describe()]);
-    const engine = new EngineClass(...description, args.contextLength);
+    const [{ EngineClass, memory, ...running }, description] = await Promise.all([
+      this.#load(args),
+      download.describe(),
+    ]);
+    const { config, index, tokenizer, tokenizerConfig, chatTemplate, generationConfig } = description;
+    const { contextLength } = args;
+    const engine = new EngineClass(config, index, tokenizer, tokenizerConfig, generationConfig, contextLength);
     engine.useTeam?.();
     this.#engine = engine;
-    this.#sampling = samplingDefaults(description.at(-1));
+    this.#memory = memory;
+    this.#template = new ChatTemplate(tokenizerConfig, chatTemplate);
+    this.#grammars = new Grammars(() => this.#host.loadGrammar(args.grammarUrl));
+    this.#sampling = samplingDefaults(generationConfig);
     await new Promise<void>((resolve, reject) => {
       const enough = () => {
         const { usable, level, levels } = engine.progress();
@@ -121,23 +190,49 @@ class Session {
   /** The engine that was asked for, or the one for one thread where no team can be gathered. */
   async #load({ build, wasmUrl, threads, alone }: OpenArguments) {
     try {
-      const EngineClass = isForThreads(build)
+      const compiled = isForThreads(build)
         ? await this.#host.loadTeam(build, wasmUrl, threads)
         : await this.#host.loadEngine(build, wasmUrl);
-      return { EngineClass, build, threads };
+      return { ...compiled, build, threads };
     } catch (cause) {
       const trouble = cause instanceof Error ? cause.message : String(cause);
       if (alone !== undefined) {
         // Where the network is the trouble, this fails as well.
-        const EngineClass = await this.#host.loadEngine(alone.build, alone.wasmUrl).catch(() => undefined);
-        if (EngineClass !== undefined) return { EngineClass, build: alone.build, threads: 1, trouble };
+        const compiled = await this.#host.loadEngine(alone.build, alone.wasmUrl).catch(() => undefined);
+        if (compiled !== undefined) return { ...compiled, build: alone.build, threads: 1, trouble };
       }
       if (cause instanceof NomulError) throw cause;
       throw new NomulError("network", `the engine could not be loaded: ${trouble}`, { cause });
     }
   }
 
-  #inTurn<T>(signal: AbortSignal, use: (engine: Engine) => T | Promise<T>): Promise<T> {
-    return this.#turns.take(signal, () => use(this.#ready));
+  async #generate(
+    engine: Engine,
+    args: GenerateArguments,
+    arrived: number,
+    signal: AbortSignal,
+    emit: (event: GenerateEvent) => void,
+  ): Promise<GenerateResult> {
+    this.#done.requests++;
+    const count = (event: GenerateEvent) => {
+      if (event.type === "token") this.#done.completion_tokens++;
+      emit(event);
+    };
+    // Both are there when the engine is.
+    const tools = { engine, template: this.#template!, grammars: this.#grammars!, defaults: this.#sampling };
+    const result = await generate(tools, args, arrived, signal, count);
+    const { prompt_tokens, prompt_tokens_details } = result.usage;
+    this.#done.prompt_tokens += prompt_tokens - prompt_tokens_details.cached_tokens;
+    this.#timings = result.timings;
+    return result;
+  }
+
+  /** Uses the engine alone, with the keys and values of a conversation in it. */
+  #inTurn<T>(signal: AbortSignal, conversation: number, use: (engine: Engine) => T | Promise<T>): Promise<T> {
+    return this.#turns.take(signal, () => {
+      const engine = this.#ready;
+      this.#kept.enter(conversation, engine);
+      return use(engine);
+    });
   }
 }

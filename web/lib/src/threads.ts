@@ -4,7 +4,7 @@
  * spins for its next part, and sleeps when none comes. It ends with the worker that started it.
  */
 import type { Build } from "./detect.js";
-import type { EngineClass, WasmPlace } from "./engine.js";
+import type { Compiled, EngineClass, WasmPlace } from "./engine.js";
 import { NomulError } from "./errors.js";
 
 export type ThreadBuild = Extract<Build, `${string}-threads`>;
@@ -46,7 +46,7 @@ export async function loadTeam(
   place: WasmPlace,
   threads: number,
   start: (joining: Joining) => Helper,
-): Promise<EngineClass> {
+): Promise<Compiled> {
   const glue = await glueOf(build);
   const memory = sharedMemory();
   await glue.default({ ...(place !== undefined && { module_or_path: place }), memory });
@@ -60,7 +60,7 @@ export async function loadTeam(
     for (const helper of helpers) helper.end();
     throw error;
   }
-  return glue.Engine satisfies EngineClass;
+  return { EngineClass: glue.Engine satisfies EngineClass, memory };
 }
 
 /** The other side: `tell` gets what went wrong, or null before the worker joins, after which it hears nothing more. */

@@ -1,10 +1,48 @@
 import type { Build, Capabilities } from "./detect.js";
+import type { Timings } from "./reply-types.js";
 
 /** One message of a conversation. */
 export interface Message {
   role: "system" | "user" | "assistant";
   content: string;
 }
+
+/** A part of a message. Images and sound are for other models. */
+export interface TextPart {
+  type: "text";
+  text: string;
+}
+
+/** A function that the model wants called. */
+export interface ToolCall {
+  id: string;
+  type: "function";
+  /** `arguments` are JSON, as the model wrote them. */
+  function: { name: string; arguments: string };
+}
+
+/** A message in all the shapes that OpenAI's API has for text. Which roles there are is up to the model's chat template. */
+export type ChatMessage =
+  | Message
+  | { role: "system" | "user"; content: TextPart[]; name?: string | undefined }
+  | {
+      role: "assistant";
+      content?: string | TextPart[] | null | undefined;
+      tool_calls?: ToolCall[] | undefined;
+    }
+  | { role: "tool"; content: string | TextPart[]; tool_call_id?: string | undefined; name?: string | undefined };
+
+/** A function that the model may want called, for models whose chat template knows tools. */
+export interface Tool {
+  type: "function";
+  function: { name: string; description?: string | undefined; parameters?: object | undefined };
+}
+
+/** What an answer has to look like. A schema is followed token by token: what does not fit cannot be said. */
+export type ResponseFormat =
+  | { type: "text" }
+  | { type: "json_object" }
+  | { type: "json_schema"; json_schema: { schema: object; name?: string | undefined; strict?: boolean | undefined } };
 
 /**
  * How the next token is chosen. Without a temperature it is that of the model's `generation_config.json`, if that asks
@@ -36,6 +74,16 @@ export interface GenerationOptions extends SamplingOptions {
   max_tokens?: number | undefined;
   /** Texts that end the generation; they are not part of the answer. */
   stop?: string | string[] | undefined;
+  /** How many answers, 1 to 16; one after the other, the seed of each one more than that of the one before. */
+  n?: number | undefined;
+  /** What the answer has to look like. The first such request loads a grammar library. */
+  response_format?: ResponseFormat | undefined;
+  /**
+   * What happens to a prompt that leaves no room for an answer in the context: `disabled`, the default, fails with code
+   * `capacity`; `auto` leaves out the oldest messages (not those of the system, not the last), or the beginning of a text,
+   * so that `max_tokens` fit, or half of the context.
+   */
+  truncation?: "disabled" | "auto" | undefined;
   /** Stops between two tokens; the request then fails with an `AbortError`. */
   signal?: AbortSignal | undefined;
   /** Called while the prompt is read: tokens read so far, and all of them. */
@@ -43,79 +91,32 @@ export interface GenerationOptions extends SamplingOptions {
 }
 
 export interface ChatOptions extends GenerationOptions {
-  messages: Message[];
+  messages: ChatMessage[];
   stream?: boolean | undefined;
+  /** OpenAI's newer name of `max_tokens`. */
+  max_completion_tokens?: number | undefined;
+  /** Tell how likely each token was, before penalties, biases and the temperature. */
+  logprobs?: boolean | undefined;
+  /** With `logprobs`: so many of the likeliest tokens at each place, 0 to 20. */
+  top_logprobs?: number | undefined;
+  /** Functions that the model may want called. Answers tell in `tool_calls` which it does. */
+  tools?: Tool[] | undefined;
+  /** `none` keeps `tools` from the model. */
+  tool_choice?: "auto" | "none" | undefined;
 }
 
 export interface CompleteOptions extends GenerationOptions {
   /** Text, or token ids used as they are. */
   prompt: string | number[];
   stream?: boolean | undefined;
+  /** Tell how likely each token was, and so many of the likeliest tokens at each place, 0 to 20. */
+  logprobs?: number | undefined;
 }
 
-export interface Usage {
-  prompt_tokens: number;
-  /** A token that ends the text counts. */
-  completion_tokens: number;
-  total_tokens: number;
-  /** How many tokens of the prompt were kept from the request before. */
-  prompt_tokens_details: { cached_tokens: number };
-}
-
-/** How fast a request went, by the clock of the worker. */
-export interface Timings {
-  /** From the request's arrival to its first token, in seconds. */
-  time_to_first_token_s: number;
-  /** Prompt tokens a second, without those kept from the request before; 0 where none had to be read. */
-  prefill_tokens_per_s: number;
-  /** Generated tokens after the first, a second; 0 with fewer than two. */
-  decode_tokens_per_s: number;
-}
-
-/** `stop`: the model ended its text or a stop text came. `length`: `max_tokens` or the context is used up. */
-export type FinishReason = "stop" | "length";
-
-interface Reply<Kind extends string, Choice> {
-  id: string;
-  object: Kind;
-  /** Seconds since 1970. */
-  created: number;
-  /** Where the model was loaded from. */
-  model: string;
-  choices: [Choice];
-}
-
-export interface ChatCompletion extends Reply<
-  "chat.completion",
-  { index: 0; message: { role: "assistant"; content: string }; finish_reason: FinishReason }
-> {
-  usage: Usage;
-  timings: Timings;
-}
-
-/** `usage` is there on the last part only, `timings` on every part that follows a token. */
-export interface ChatCompletionChunk extends Reply<
-  "chat.completion.chunk",
-  { index: 0; delta: { role?: "assistant"; content?: string }; finish_reason: FinishReason | null }
-> {
-  usage?: Usage;
-  timings?: Timings;
-}
-
-export interface TextCompletion extends Reply<
-  "text_completion",
-  { index: 0; text: string; tokens: number[]; finish_reason: FinishReason }
-> {
-  usage: Usage;
-  timings: Timings;
-}
-
-export interface TextCompletionChunk extends Reply<
-  "text_completion",
-  { index: 0; text: string; tokens: number[]; finish_reason: FinishReason | null }
-> {
-  usage?: Usage;
-  timings?: Timings;
+/** What calls take that are not about answers. */
+export interface CallOptions {
+  /** Gives up; the call then fails with an `AbortError`. */
+  signal?: AbortSignal | undefined;
 }
 
 /** One matrix of the model: what it costs and why. */
@@ -161,4 +162,31 @@ export interface ModelInfo {
   threads: number;
   /** What the JavaScript engine can run. */
   capabilities: Capabilities;
+}
+
+/** What a model has done and takes up. */
+export interface Stats {
+  /** Bytes of the engine's memory: weights, keys and values, and room for work. It never shrinks. */
+  memory: number;
+  /** Bytes of conversations that are kept beside the engine, see `fork`. */
+  kept: number;
+  /** Tokens whose keys and values are in the engine. */
+  cached_tokens: number;
+  context_length: number;
+  /** Answers, complete or not, and the tokens that were read and written for them. */
+  requests: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  /** The last answer's. */
+  timings: Timings | undefined;
+}
+
+/** How well a model foresees a text. */
+export interface Perplexity {
+  /** The exponential of the mean of the negated logarithms. */
+  perplexity: number;
+  /** Tokens that were foreseen: all but the first. */
+  tokens: number;
+  /** Natural logarithms of their probabilities, in order. */
+  logprobs: Float32Array<ArrayBuffer>;
 }

@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import type { Build } from "./detect.js";
 import { loadEngine } from "./engine.js";
 import { fileSource } from "./files.node.js";
+import { loadGrammar } from "./grammar.js";
 import { scopePort } from "./port.node.js";
 import { serve } from "./server.js";
 import { httpSource } from "./source.js";
@@ -11,11 +12,12 @@ import { loadTeam, type Helper, type Joining } from "./threads.js";
 
 serve(scopePort(), {
   loadEngine: async (build, wasmUrl) => loadEngine(build, await wasm(build, wasmUrl)),
+  loadGrammar: async (url) => loadGrammar(await wasm("grammar", url)),
   loadTeam: async (build, wasmUrl, threads) => loadTeam(build, await wasm(build, wasmUrl), threads, startThread),
   source: (url) => (url.startsWith("file:") ? fileSource(url) : httpSource(url, (file, init) => fetch(file, init))),
 });
 
-async function wasm(build: Build, wasmUrl: string | undefined) {
+async function wasm(build: Build | "grammar", wasmUrl: string | undefined) {
   const place = new URL(wasmUrl ?? `../wasm/${build}/nomul_bg.wasm`, import.meta.url);
   // Node's fetch reads no files.
   return place.protocol === "file:" ? await readFile(place) : place;

@@ -1,5 +1,6 @@
 /** The worker in browsers. */
 import { loadEngine } from "./engine.js";
+import { loadGrammar } from "./grammar.js";
 import { scopePort } from "./port.js";
 import { serve } from "./server.js";
 import { httpSource } from "./source.js";
@@ -7,6 +8,7 @@ import { loadTeam, type Helper, type Joining } from "./threads.js";
 
 serve(scopePort(), {
   loadEngine,
+  loadGrammar,
   loadTeam: (build, place, threads) => loadTeam(build, place, threads, startThread),
   source: (url) => httpSource(url, (file, init) => fetch(file, init)),
 });

@@ -91,3 +91,30 @@ fn more_planes_are_closer() {
     }
     assert_eq!(signs(&[0.0; 64], 4, spread(4, 64), |_, _, _| {}), Scale::ZERO);
 }
+
+#[test]
+fn what_was_saved_comes_back_into_another_context() {
+    for (length, positions) in [(64, 1), (64, 31), (64, 32), (64, 64), (40, 70), (128, 65)] {
+        let x = numbers(positions * length, 5);
+        let fill = |cache: &mut HeadCache| {
+            for (position, row) in x.chunks(length).enumerate() {
+                cache.set(position, row, row);
+            }
+        };
+        let mut saved = HeadCache::new(length, 100).unwrap();
+        fill(&mut saved);
+        let mut image = Vec::new();
+        saved.save(positions, &mut image);
+        assert_eq!(image.len(), saved.image_bytes(positions));
+        image.push(7);
+        let mut expected = HeadCache::new(length, 200).unwrap();
+        fill(&mut expected);
+        let mut restored = HeadCache::new(length, 200).unwrap();
+        assert_eq!(restored.restore(positions, &image), [7]);
+        assert!(restored.keys == expected.keys && restored.values == expected.values);
+        let scales = |cache: &HeadCache| {
+            (0..positions).map(|at| (cache.key_scales.terms(at), cache.value_scales.terms(at))).collect::<Vec<_>>()
+        };
+        assert_eq!(scales(&restored), scales(&expected));
+    }
+}

@@ -35,6 +35,18 @@ impl Scales {
         }
     }
 
+    /// The three terms of one.
+    pub fn terms(&self, index: usize) -> [u16; 3] {
+        self.groups[index / 4].map(|term| term[index % 4])
+    }
+
+    /// Changes one to what [`Scales::terms`] told.
+    pub fn set_terms(&mut self, index: usize, terms: [u16; 3]) {
+        for (term, value) in self.groups[index / 4].iter_mut().zip(terms) {
+            term[index % 4] = value;
+        }
+    }
+
     /// The scales from one on whose number four divides.
     pub fn from(&self, index: usize) -> &[Patterns] {
         &self.groups[index / 4..]

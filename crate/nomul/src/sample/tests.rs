@@ -248,3 +248,30 @@ fn impossible_options_are_named() {
     }
     assert!(Sampler::new(SampleOptions::default(), 0).is_err());
 }
+
+#[test]
+fn what_is_forbidden_is_never_chosen() {
+    let vocab = 70;
+    let logits: Vec<f32> = (0..vocab).map(|token| (token * 37 % 70) as f32 / 10.0).collect();
+    let allowed = [0x0000_1010, 0, 0b10_0000];
+    let tokens = [4u32, 12, 69];
+    for temperature in [0.0, 0.3, 1.0, 1e9] {
+        for (top_k, top_p, min_p) in [(0, 1.0, 0.0), (50, 0.9, 0.0), (0, 1.0, 0.001)] {
+            let options = SampleOptions { temperature, top_k, top_p, min_p, seed: 3, ..SampleOptions::default() };
+            let mut sampler = Sampler::new(options, vocab).unwrap();
+            sampler.allow(&allowed, vocab).unwrap();
+            for _ in 0..200 {
+                assert!(tokens.contains(&sampler.sample(&mut logits.clone())), "{temperature}");
+            }
+            // And all are allowed again.
+            sampler.allow(&[], vocab).unwrap();
+            if temperature == 0.0 {
+                assert_eq!(sampler.sample(&mut logits.clone()), argmax(&logits));
+            }
+        }
+    }
+    let mut sampler = Sampler::new(SampleOptions::default(), vocab).unwrap();
+    assert!(sampler.allow(&[1], vocab).unwrap_err().message.contains("it takes 3"));
+    // Bits behind the vocabulary are nobody's.
+    assert!(sampler.allow(&[0, 0, 1 << 31], vocab).unwrap_err().message.contains("no token is allowed"));
+}

@@ -72,6 +72,32 @@ impl Decoder {
         })
     }
 
+    /// The bytes of a token that stands between others.
+    pub fn bytes(&self, token: &str) -> Vec<u8> {
+        let steps = match self {
+            Decoder::Sequence(steps) => steps.as_slice(),
+            step => std::slice::from_ref(step),
+        };
+        let mut text = token.to_string();
+        for step in steps {
+            match step {
+                Decoder::ByteLevel(alphabet) => return alphabet.bytes(&text).unwrap_or_else(|| text.into_bytes()),
+                Decoder::ByteFallback => {
+                    if let Some(byte) = byte_of(&text) {
+                        return vec![byte];
+                    }
+                }
+                Decoder::Metaspace(replacement, _) => text = text.replace(*replacement, " "),
+                Decoder::WordEnd(suffix) => text = text.replace(suffix.as_str(), " "),
+                Decoder::Spaced => text.push(' '),
+                // It is about the ends of a whole text.
+                Decoder::Strip { .. } | Decoder::Fuse => {}
+                Decoder::Replace(..) | Decoder::Sequence(_) => text = step.apply(vec![text]).concat(),
+            }
+        }
+        text.into_bytes()
+    }
+
     /// The list rewritten. A pattern that does not come to an end leaves its text as it is.
     pub fn apply(&self, mut texts: Vec<String>) -> Vec<String> {
         match self {
@@ -120,6 +146,12 @@ impl Decoder {
     }
 }
 
+/// The byte that a token like `<0xE2>` stands for.
+fn byte_of(token: &str) -> Option<u8> {
+    let digits = token.strip_prefix("<0x")?.strip_suffix('>').filter(|digits| digits.len() == 2)?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
 /// Runs of `<0xE2>` become text if together they are text, and one replacement character for each if not.
 fn fall_back(texts: Vec<String>) -> Vec<String> {
     let mut result = Vec::with_capacity(texts.len());
@@ -130,9 +162,7 @@ fn fall_back(texts: Vec<String>) -> Vec<String> {
         Err(error) => result.extend(error.as_bytes().iter().map(|_| "\u{fffd}".into())),
     };
     for text in texts {
-        let digits =
-            text.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>')).filter(|digits| digits.len() == 2);
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+        match byte_of(&text) {
             Some(byte) => run.push(byte),
             None => {
                 end_run(&mut run, &mut result);

@@ -128,6 +128,15 @@ impl Tokenizer {
         self.decoder.apply(ids.iter().filter_map(token).collect()).concat()
     }
 
+    /// The bytes that a token adds to a text; between others, where the first and the last of a text may lose a space. `None`
+    /// for an id without a token.
+    pub fn bytes(&self, id: u32) -> Option<Vec<u8>> {
+        match self.added.token(id) {
+            Some((token, _)) => Some(token.as_bytes().to_vec()),
+            None => self.model.vocabulary().token(id).map(|token| self.decoder.bytes(token)),
+        }
+    }
+
     /// The id of a token, as it is spelled in `tokenizer.json`.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.added.get(token).or_else(|| self.model.vocabulary().get(token))

@@ -16,8 +16,6 @@ use crate::{Session, Tokenizer};
 
 const PLANES: usize = 4;
 const TOKENIZER: &[u8] = include_bytes!("../../../../../tests/golden/text/smollm/tokenizer.json");
-const TEMPLATE: &str = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}\
-                        {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 /// The files of the model.
 pub struct Tiny {
@@ -109,7 +107,6 @@ impl Tiny {
     }
 
     pub fn session_with(&self, context: usize, generation_config: Option<&[u8]>) -> Session {
-        let template = Some(TEMPLATE.as_bytes());
-        Session::new(&self.config, &self.index, TOKENIZER, None, template, generation_config, context).unwrap()
+        Session::new(&self.config, &self.index, TOKENIZER, None, generation_config, context).unwrap()
     }
 }

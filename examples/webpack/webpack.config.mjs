@@ -1,0 +1,7 @@
+// Nothing has to be set for nomul: webpack finds the worker and the .wasm files by their `new URL(…, import.meta.url)`.
+export default {
+  mode: "production",
+  entry: "./answer.mjs",
+  output: { filename: "main.js", module: true, clean: true },
+  experiments: { outputModule: true },
+};
