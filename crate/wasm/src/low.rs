@@ -63,7 +63,6 @@ impl Engine {
 
     /// All tokens, for a grammar: for each id in order a byte that is one for special tokens, the number of its bytes (u16,
     /// little-endian), and its bytes.
-    #[wasm_bindgen(js_name = vocabulary)]
     pub fn vocabulary(&self) -> Vec<u8> {
         let tokenizer = self.session.tokenizer();
         let mut all = Vec::new();

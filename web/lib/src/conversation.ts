@@ -82,8 +82,15 @@ export class Conversation implements AsyncDisposable {
   async fork(options: CallOptions = {}): Promise<Conversation> {
     const { signal } = checked("fork", options);
     const number = this.client.number();
-    await this.client.call("fork", { conversation: number, from: this.#number }, { signal });
-    return new Conversation(this.client, this.#url, number);
+    const fork = new Conversation(this.client, this.#url, number);
+    try {
+      await this.client.call("fork", { conversation: number, from: this.#number }, { signal });
+    } catch (error) {
+      // Whoever gave up may have been too late.
+      await fork.dispose();
+      throw error;
+    }
+    return fork;
   }
 
   /** Forgets the conversation's keys and values. It can be gone on with, and is then read anew. */

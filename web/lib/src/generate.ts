@@ -32,6 +32,7 @@ export async function generate(
     signal.throwIfAborted();
     const cached = engine.start(ids, engineOptions(request, defaults));
     const clock = new Clock(arrived, ids.length - cached);
+    const ends = engine.endTokens;
     let isNew = true;
     for (;;) {
       if (grammar !== undefined && isNew) engine.allow(grammar.allowed());
@@ -45,7 +46,7 @@ export async function generate(
         case "token":
           clock.token();
           emit({ type: "token", id: step.id, text: step.text, timings: clock.timings, ...likely(engine, step) });
-          if (!engine.endTokens.includes(step.id)) grammar?.accept(step.id);
+          if (!ends.includes(step.id)) grammar?.accept(step.id);
           break;
         case "end": {
           const usage = openAiUsage(step.usage, truncated);
@@ -62,7 +63,7 @@ export async function generate(
 
 /** How likely a token was, with the bytes of those that might have come. */
 function likely(engine: Engine, { id, logprobs }: Extract<Step, { type: "token" }>) {
-  if (logprobs == null) return {};
+  if (logprobs === undefined) return {};
   const bytesOf = (id: number) => [...engine.tokenBytes(id)];
   const top = logprobs.top.map(([id, logprob]) => ({ bytes: bytesOf(id), logprob }));
   return { logprobs: { bytes: bytesOf(id), logprob: logprobs.logprob, top } };

@@ -81,7 +81,7 @@ export class ChatTemplate {
       ...(now && { strftime_now: (format: string) => formatTime(now, format) }),
       ...this.#special,
       messages: messages.map(asTemplatesExpect),
-      tools: tools ?? null,
+      tools: tools === undefined ? null : plain(tools),
       documents: null,
       add_generation_prompt: true,
     };
@@ -182,5 +182,8 @@ function formatTime(time: Date, format: string): string {
     return bare ? part.replace(/^0(?=\d)/, "") : part;
   });
 }
+
+/** Without fields that are undefined, which JSON has no word for. */
+const plain = (tools: Tool[]) => JSON.parse(JSON.stringify(tools)) as unknown;
 
 const lineOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause)).replaceAll("\n", " ");
