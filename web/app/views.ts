@@ -28,6 +28,12 @@ export const VIEWS: readonly [View, ...View[]] = [
     load: async () => (await import("./panels/graph/Graph.svelte")).default,
   },
   {
+    name: "json",
+    title: "JSON",
+    about: "Any JSON as one vector of signs: alike documents have alike vectors, and a vector is asked what it holds.",
+    load: async () => (await import("./panels/json/Json.svelte")).default,
+  },
+  {
     name: "models",
     title: "Models",
     about: "The models that this browser keeps, and others from an address or a folder.",

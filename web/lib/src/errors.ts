@@ -100,6 +100,6 @@ const CODES: ReadonlySet<unknown> = new Set<ErrorCode>([
   "internal",
 ]);
 
-function isCode(code: unknown): code is ErrorCode {
+export function isCode(code: unknown): code is ErrorCode {
   return CODES.has(code);
 }

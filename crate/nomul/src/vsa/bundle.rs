@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 use super::{Bits, Role, Sums, bits::same, words};
 use crate::kernel::{
     best,
-    bits::counters::{self, Terms},
+    bits::counters::{self, Ready, Terms},
 };
 
 /// Most of what a bundle can hold: weights added up. Counters then fit their type with room to spare.
@@ -157,11 +157,10 @@ impl Bundle {
 
     /// For dot products with several vectors: what they share is worked out once.
     pub fn against(&self) -> Against<'_> {
-        // Whatever is set in any plane is set here.
-        let everywhere = alloc::vec![u64::MAX; self.scratch.len()];
-        let (all, _) = counters::counted(best(), &self.planes, &everywhere);
+        let ready = Ready::new(best(), &self.planes, self.scratch.len());
         // total * D: one product of two numbers, not of vectors.
-        Against { bundle: self, sum: self.total as i64 * self.dimension as i64 - 2 * all as i64 }
+        let sum = self.total as i64 * self.dimension as i64 - 2 * ready.sum() as i64;
+        Against { bundle: self, ready, sum }
     }
 
     /// The bundle of whole numbers, so that they can be compared with many sign vectors by counting.
@@ -186,6 +185,7 @@ impl Bundle {
 /// A bundle `v` that is compared with one vector after the other.
 pub struct Against<'a> {
     bundle: &'a Bundle,
+    ready: Ready<'a>,
     /// Of all its numbers.
     sum: i64,
 }
@@ -194,7 +194,7 @@ impl Against<'_> {
     /// `<v, x>`
     pub fn dot(&self, x: &Bits) -> i64 {
         same(self.bundle.dimension, x.dimension());
-        let (counted, set) = counters::counted(best(), &self.bundle.planes, x.words());
+        let (counted, set) = self.ready.counted(x.words());
         // x is -1 where it is set: <v, x> = sum(v) - 2 sum(v where it is set), and v = total - 2 c.
         let negative = self.bundle.total as i64 * set as i64 - 2 * counted as i64;
         self.sum - 2 * negative

@@ -1,7 +1,5 @@
 //! Binding: signed permutations drawn from names.
 
-use alloc::vec::Vec;
-
 use super::{
     Bits, Sums, Ternary,
     bits::same,
@@ -74,9 +72,7 @@ impl Role {
     /// `M x` for whole numbers.
     pub fn bind_sums(&self, x: &Sums) -> Sums {
         same(self.dimension(), x.dimension());
-        let mut values: Vec<i16> = x.values().to_vec();
-        values.rotate_right(self.shift);
-        Sums::raw(values).bind(&self.signs)
+        x.permute(self.shift as isize).bind(&self.signs)
     }
 
     /// `Mᵀ x` for whole numbers.

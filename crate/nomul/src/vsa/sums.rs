@@ -89,6 +89,13 @@ impl Sums {
         Sums { values }
     }
 
+    /// Shifted cyclically: place `i` goes to `i + shifts`. Negative numbers shift back.
+    pub fn permute(&self, shifts: isize) -> Sums {
+        let mut values = self.values.clone();
+        values.rotate_right(shifts.rem_euclid(self.dimension() as isize) as usize);
+        Sums { values }
+    }
+
     /// The signs; where a number is zero, those of `ties`.
     pub fn signs(&self, ties: &Bits) -> Bits {
         same(self.dimension(), ties.dimension());

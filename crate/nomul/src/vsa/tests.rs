@@ -8,7 +8,10 @@ use super::{
     draw::{Draw, Kind},
     *,
 };
-use crate::kernel::{BACK_ENDS, bits::counters};
+use crate::kernel::{
+    BACK_ENDS,
+    bits::counters::{self, Ready},
+};
 
 mod algebra;
 mod holds;
@@ -93,8 +96,11 @@ fn every_back_end_equals_the_textbook() {
             assert_eq!(words::different(back_end, x.words(), s.words()), different, "{}", place("different"));
             let counted: u64 = (0..dimension).map(|i| (set(&x, i) * counters[i]) as u64).sum();
             let set_in_x = (0..dimension).map(|i| set(&x, i)).sum();
-            for way in [counters::counted, counters::counted_plainly] {
-                assert_eq!(way(back_end, &planes, x.words()), (counted, set_in_x), "{}", place("counted"));
+            let all: u64 = counters.iter().map(|counter| *counter as u64).sum();
+            for way in [Ready::new, Ready::new_plainly] {
+                let ready = way(back_end, &planes, count);
+                assert_eq!(ready.counted(x.words()), (counted, set_in_x), "{}", place("counted"));
+                assert_eq!(ready.sum(), all, "{}", place("sum"));
             }
 
             words::complement(back_end, &mut planes, total, s.words());
@@ -149,11 +155,13 @@ fn full_counters_do_not_overflow() {
     let dimension = 65_536;
     let ones = Bits::identity(dimension).negative();
     for back_end in BACK_ENDS {
-        for planes in 0..=5usize {
+        for planes in 0..=9usize {
             let full = vec![u64::MAX; planes * ones.words().len()];
             let expected = ((1 << planes) - 1) * dimension as u64;
-            for way in [counters::counted, counters::counted_plainly] {
-                assert_eq!(way(back_end, &full, ones.words()), (expected, dimension as u32), "{planes} planes");
+            for way in [Ready::new, Ready::new_plainly] {
+                let ready = way(back_end, &full, ones.words().len());
+                assert_eq!(ready.counted(ones.words()), (expected, dimension as u32), "{planes} planes");
+                assert_eq!(ready.sum(), expected, "{planes} planes");
             }
         }
     }

@@ -6,6 +6,7 @@ export { NomulError } from "../errors.js";
 export type { ErrorCode } from "../errors.js";
 export type { StartOptions } from "./platform.js";
 export type { JsonSpaces } from "./json/index.js";
+export { JsonText } from "./json/text.js";
 export type * from "./json/types.js";
 
 /** Documents as vectors, in a worker of its own. */

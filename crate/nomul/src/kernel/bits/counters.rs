@@ -4,6 +4,8 @@
 //! time would write every plane for each; a list goes through trees of full adders first, in registers, so that eight
 //! vectors write the upper planes once (Harley and Seal's way of counting). Textbooks stand in `vsa/tests.rs`.
 
+use alloc::{vec, vec::Vec};
+
 use crate::kernel::{
     BackEnd, Kernel, Simd,
     simd::{Lanes, bytes_of, bytes_of_mut, counted_widely, run},
@@ -153,49 +155,63 @@ fn up<S: Simd>(s: S, planes: &mut [u64], words: usize, at: usize, mut carry: Wid
     }
 }
 
-/// The counters of the places that are set in `x`, added up, and how many those places are.
-pub fn counted(back_end: BackEnd, planes: &[u64], x: &[u64]) -> (u64, u32) {
-    assert!(!x.is_empty() && planes.len().is_multiple_of(x.len()), "whole planes");
-    if back_end != BackEnd::Scalar
-        && let Some(counted) = counted_widely(planes, x)
-    {
-        return counted;
-    }
-    counted_plainly(back_end, planes, x)
-}
-
-/// [`counted`] with what every back end has.
-pub fn counted_plainly(back_end: BackEnd, planes: &[u64], x: &[u64]) -> (u64, u32) {
-    run(back_end, Counted { planes, x })
-}
-
-struct Counted<'a> {
+/// Counters that are compared with one vector after the other, made ready once: of every plane the lower and the upper
+/// halves of its bytes lie apart, so that a comparison need not take them apart again.
+pub struct Ready<'a> {
+    back_end: BackEnd,
     planes: &'a [u64],
-    x: &'a [u64],
+    words: usize,
+    /// For each group of planes, for each block of 32 bytes, for each plane of the group: lower halves, upper halves.
+    /// Empty where there is a wider way.
+    halves: Vec<[u8; 32]>,
+    /// All counters, added up.
+    sum: u64,
 }
 
-impl Kernel for Counted<'_> {
-    type Output = (u64, u32);
+impl<'a> Ready<'a> {
+    /// Of planes of so many words each.
+    pub fn new(back_end: BackEnd, planes: &'a [u64], words: usize) -> Ready<'a> {
+        assert!(words > 0 && planes.len().is_multiple_of(words), "whole planes");
+        let mut ready = Ready { back_end, planes, words, halves: Vec::new(), sum: 0 };
+        let everywhere = vec![u64::MAX; words];
+        match ready.widely(&everywhere) {
+            Some((sum, _)) => ready.sum = sum,
+            None => ready.plainly(),
+        }
+        ready
+    }
 
-    #[inline(always)]
-    fn call<S: Simd>(self, s: S) -> (u64, u32) {
-        let Counted { planes, x } = self;
-        let mut set = 0;
-        let mut sum = 0;
-        for (group, planes) in planes.chunks(TOGETHER * x.len()).enumerate() {
-            let (weighed, count) = match planes.len() / x.len() {
-                1 => weighed::<S, 1>(s, planes, x),
-                2 => weighed::<S, 2>(s, planes, x),
-                3 => weighed::<S, 3>(s, planes, x),
-                _ => weighed::<S, 4>(s, planes, x),
-            };
-            sum += weighed << (TOGETHER * group);
-            set = count;
+    /// [`Ready::new`] with what every back end has.
+    #[cfg(test)]
+    pub fn new_plainly(back_end: BackEnd, planes: &'a [u64], words: usize) -> Ready<'a> {
+        let mut ready = Ready { back_end, planes, words, halves: Vec::new(), sum: 0 };
+        ready.plainly();
+        ready
+    }
+
+    fn widely(&self, x: &[u64]) -> Option<(u64, u32)> {
+        if self.back_end == BackEnd::Scalar { None } else { counted_widely(self.planes, x) }
+    }
+
+    fn plainly(&mut self) {
+        self.halves = vec![[0; 32]; 2 * (self.words / 4) * (self.planes.len() / self.words)];
+        self.sum = run(self.back_end, Halve { planes: self.planes, words: self.words, halves: &mut self.halves });
+    }
+
+    /// All counters, added up.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The counters of the places that are set in `x`, added up, and how many those places are.
+    pub fn counted(&self, x: &[u64]) -> (u64, u32) {
+        assert!(x.len() == self.words, "words of a vector");
+        if self.halves.is_empty()
+            && let Some(counted) = self.widely(x)
+        {
+            return counted;
         }
-        if planes.is_empty() {
-            set = weighed::<S, 0>(s, planes, x).1;
-        }
-        (sum, set)
+        run(self.back_end, Counted { planes: self.planes, halves: &self.halves, x })
     }
 }
 
@@ -217,60 +233,125 @@ static COUNTS: [[u8; 16]; TOGETHER] = {
     counts
 };
 
-/// [`counted`] for `PLANES` planes, at most [`TOGETHER`].
-#[inline(always)]
-fn weighed<S: Simd, const PLANES: usize>(s: S, planes: &[u64], x: &[u64]) -> (u64, u32) {
-    let lanes = S::Both::default();
-    let zero = lanes.splat8(s, 0);
-    // Bytes hold the counts of two blocks. Lanes of 16 bits hold those of all: 256 blocks of 256 places at most.
-    let (mut sums, mut sets) = (zero, zero);
-    let whole = x.len() / 4;
-    let mut rows: [&[[u8; 32]]; PLANES] = [&[]; PLANES];
-    for (row, plane) in rows.iter_mut().zip(planes.chunks_exact(x.len())) {
-        *row = &bytes_of(plane).as_chunks::<32>().0[..whole];
-    }
-    let registers = &bytes_of(x).as_chunks::<32>().0[..whole];
-    for block in (0..whole).step_by(2) {
-        let (mut sum, mut set) = add::<S, PLANES>(s, &rows, registers, block, (zero, zero));
-        if block + 1 < whole {
-            (sum, set) = add::<S, PLANES>(s, &rows, registers, block + 1, (sum, set));
-        }
-        (sums, sets) = (widened(s, sums, sum), widened(s, sets, set));
-    }
-    let (mut sum, mut set) = (total(s, sums), total(s, sets) as u32);
-    // What fills no register.
-    for w in 4 * whole..x.len() {
-        set += x[w].count_ones();
-        for (p, plane) in planes.chunks_exact(x.len()).enumerate() {
-            sum += ((plane[w] & x[w]).count_ones() as u64) << p;
-        }
-    }
-    (sum, set)
+struct Halve<'a> {
+    planes: &'a [u64],
+    words: usize,
+    halves: &'a mut [[u8; 32]],
 }
 
-/// Adds the counts of a block to bytes.
-#[inline(always)]
-fn add<S: Simd, const PLANES: usize>(
-    s: S,
-    rows: &[&[[u8; 32]]; PLANES],
-    x: &[[u8; 32]],
-    block: usize,
-    (mut sum, mut set): (Wide<S>, Wide<S>),
-) -> (Wide<S>, Wide<S>) {
-    let lanes = S::Both::default();
-    let half = lanes.splat8(s, 0x0f);
-    let x = lanes.load(s, &x[block]);
-    let (low, high) = (lanes.and(s, x, half), lanes.and(s, lanes.shr16::<4>(s, x), half));
-    set = lanes.add8(s, set, lanes.swizzle(s, &COUNTS[0], low));
-    set = lanes.add8(s, set, lanes.swizzle(s, &COUNTS[0], high));
-    for p in 0..PLANES {
-        let plane = lanes.load(s, &rows[p][block]);
-        sum = lanes.add8(s, sum, lanes.swizzle(s, &COUNTS[p], lanes.and(s, plane, low)));
-        let upper = lanes.and(s, lanes.shr16::<4>(s, plane), high);
-        sum = lanes.add8(s, sum, lanes.swizzle(s, &COUNTS[p], upper));
+impl Kernel for Halve<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) -> u64 {
+        let Halve { planes, words, halves } = self;
+        let lanes = S::Both::default();
+        let (zero, half) = (lanes.splat8(s, 0), lanes.splat8(s, 0x0f));
+        let whole = words / 4;
+        let mut sum = 0;
+        for (p, plane) in planes.chunks_exact(words).enumerate() {
+            let (group, place) = (p / TOGETHER, p % TOGETHER);
+            let in_group = TOGETHER.min(planes.len() / words - group * TOGETHER);
+            let halves = &mut halves[2 * group * TOGETHER * whole..];
+            let mut counts = 0;
+            let mut sums = zero;
+            for block in 0..whole {
+                let bytes = load(s, plane, block);
+                let (low, high) = (lanes.and(s, bytes, half), lanes.and(s, lanes.shr16::<4>(s, bytes), half));
+                let at = 2 * (block * in_group + place);
+                lanes.store(s, low, &mut halves[at]);
+                lanes.store(s, high, &mut halves[at + 1]);
+                let counted = lanes.add8(s, lanes.swizzle(s, &COUNTS[0], low), lanes.swizzle(s, &COUNTS[0], high));
+                sums = widened(s, sums, counted);
+            }
+            counts += total(s, sums);
+            counts += plane[4 * whole..].iter().map(|word| word.count_ones() as u64).sum::<u64>();
+            sum += counts << p;
+        }
+        sum
     }
-    (sum, set)
 }
+
+struct Counted<'a> {
+    planes: &'a [u64],
+    halves: &'a [[u8; 32]],
+    x: &'a [u64],
+}
+
+impl Kernel for Counted<'_> {
+    type Output = (u64, u32);
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) -> (u64, u32) {
+        let Counted { planes, halves, x } = self;
+        let whole = x.len() / 4;
+        let mut left = planes.len() / x.len();
+        let (mut sum, mut set, mut at, mut weight) = (0, 0, 0, 0);
+        loop {
+            let (weighed, count) = match left {
+                0 => weighed::<S, 0>(s, &[], x),
+                1 => weighed::<S, 1>(s, &halves[at..], x),
+                2 => weighed::<S, 2>(s, &halves[at..], x),
+                3 => weighed::<S, 3>(s, &halves[at..], x),
+                _ => weighed::<S, 4>(s, &halves[at..], x),
+            };
+            sum += weighed << weight;
+            set = count;
+            if left <= TOGETHER {
+                break;
+            }
+            left -= TOGETHER;
+            at += 2 * TOGETHER * whole;
+            weight += TOGETHER;
+        }
+        // What fills no register.
+        for w in 4 * whole..x.len() {
+            set += x[w].count_ones();
+            for (p, plane) in planes.chunks_exact(x.len()).enumerate() {
+                sum += ((plane[w] & x[w]).count_ones() as u64) << p;
+            }
+        }
+        (sum, set)
+    }
+}
+
+/// [`Ready::counted`] for `PLANES` planes, at most [`TOGETHER`], and all whole blocks.
+#[inline(always)]
+fn weighed<S: Simd, const PLANES: usize>(s: S, halves: &[[u8; 32]], x: &[u64]) -> (u64, u32) {
+    let lanes = S::Both::default();
+    let zero = lanes.splat8(s, 0);
+    let half = lanes.splat8(s, 0x0f);
+    let x = &bytes_of(x).as_chunks::<32>().0;
+    let halves = &halves[..2 * PLANES * x.len()];
+    // Lanes of 16 bits hold the counts of all blocks: 256 of 256 places at most.
+    let (mut sums, mut sets) = (zero, zero);
+    for (many, x) in x.chunks(SET_BLOCKS).enumerate() {
+        let halves = &halves[2 * PLANES * SET_BLOCKS * many..];
+        let mut set = zero;
+        for (two, x) in x.chunks(2).enumerate() {
+            let (mut low_sum, mut high_sum) = (zero, zero);
+            for (one, x) in x.iter().enumerate() {
+                let halves = &halves[2 * PLANES * (2 * two + one)..][..2 * PLANES];
+                let x = lanes.load(s, x);
+                let (low, high) = (lanes.and(s, x, half), lanes.and(s, lanes.shr16::<4>(s, x), half));
+                set = lanes.add8(s, set, lanes.swizzle(s, &COUNTS[0], low));
+                set = lanes.add8(s, set, lanes.swizzle(s, &COUNTS[0], high));
+                for p in 0..PLANES {
+                    let (lower, upper) = (lanes.load(s, &halves[2 * p]), lanes.load(s, &halves[2 * p + 1]));
+                    low_sum = lanes.add8(s, low_sum, lanes.swizzle(s, &COUNTS[p], lanes.and(s, lower, low)));
+                    high_sum = lanes.add8(s, high_sum, lanes.swizzle(s, &COUNTS[p], lanes.and(s, upper, high)));
+                }
+            }
+            // Each holds at most 120.
+            sums = widened(s, sums, lanes.add8(s, low_sum, high_sum));
+        }
+        sets = widened(s, sets, set);
+    }
+    (total(s, sums), total(s, sets) as u32)
+}
+
+/// Blocks of which bytes hold the places that are set: eight each. Even, because two are looked up at once.
+const SET_BLOCKS: usize = 30;
 
 /// Adds bytes, in pairs, to lanes of 16 bits.
 #[inline(always)]

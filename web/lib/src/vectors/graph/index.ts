@@ -2,6 +2,7 @@
 import type { Client } from "../../client.js";
 import { NomulError } from "../../errors.js";
 import type { Platform, StartOptions } from "../platform.js";
+import { parts } from "../parts.js";
 import { start } from "../start.js";
 import type { GraphCalls } from "./protocol.js";
 import type { EmbedOptions, GraphData, GraphInfo, GraphNeighbour, GraphOptions, GraphProgress } from "./types.js";
@@ -73,9 +74,6 @@ export function graphEmbedder(platform: Platform): EmbedGraph {
   };
 }
 
-/** Bytes that cross to the worker at once. */
-const PART = 1 << 20;
-
 async function read(client: Client<GraphCalls>, edges: GraphData, options: EmbedGraphOptions): Promise<void> {
   const { direction, duplicates, selfLoops, weighted, signal, onProgress } = options;
   if (typeof edges === "object" && "from" in edges) {
@@ -94,21 +92,6 @@ async function read(client: Client<GraphCalls>, edges: GraphData, options: Embed
     onProgress?.({ phase: "reading", done, total });
   }
   await client.call("finish", undefined, { signal });
-}
-
-/** Parts that may be handed over. */
-async function* parts(
-  bytes: Uint8Array<ArrayBuffer> | Blob | AsyncIterable<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  if (bytes instanceof Uint8Array) {
-    for (let at = 0; at < bytes.length; at += PART) yield bytes.slice(at, at + PART);
-  } else if (bytes instanceof Blob) {
-    for (let at = 0; at < bytes.size; at += PART) {
-      yield new Uint8Array(await bytes.slice(at, at + PART).arrayBuffer());
-    }
-  } else {
-    for await (const part of bytes) yield part.slice();
-  }
 }
 
 class Handle implements GraphEmbedding {

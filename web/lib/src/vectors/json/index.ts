@@ -2,8 +2,10 @@
 import type { Client } from "../../client.js";
 import { NomulError } from "../../errors.js";
 import type { Platform, StartOptions } from "../platform.js";
+import { partsOfLines } from "../parts.js";
 import { start } from "../start.js";
 import type { Given, JsonCalls } from "./protocol.js";
+import { type JsonText, textOf } from "./text.js";
 import type {
   Agreement,
   Answer,
@@ -11,7 +13,9 @@ import type {
   Hit,
   Json,
   JsonSearchOptions,
+  JsonLines,
   JsonVector,
+  LinesOptions,
   SpaceInfo,
   SpaceOptions,
   Subject,
@@ -44,19 +48,19 @@ export interface JsonSpace {
   /** The names of all documents. */
   names(): Promise<string[]>;
   /** The vector of a document: its sums, or with `{ signs: true }` their signs, a sixteenth as large. */
-  encode(document: Json, options?: { signs?: boolean }): Promise<JsonVector>;
+  encode(document: Json | JsonText, options?: { signs?: boolean }): Promise<JsonVector>;
   /** The signs of a vector. */
   signs(vector: JsonVector): Promise<JsonVector>;
   /** The cosine of two documents or vectors: 1 for the same, about 0 for unrelated ones. */
   similarity(a: Subject, b: Subject): Promise<number>;
 
   /** Adds documents under new names. An error names the document; those before it are in. */
-  insert(entries: Iterable<readonly [id: string, document: Json]>, options?: WorkOptions): Promise<void>;
+  insert(entries: Iterable<readonly [id: string, document: Json | JsonText]>, options?: WorkOptions): Promise<void>;
   /**
-   * Adds the documents of JSON Lines, each under the number of its line; answers with how many there were. Errors name
-   * line and column; the lines before are in.
+   * Adds the documents of JSON Lines, each under the number of its line; answers with how many there were. They may come
+   * as a file or a stream, of which a part at a time is held. Errors name line and column; the lines before are in.
    */
-  insertLines(text: string | ArrayBuffer, options?: WorkOptions): Promise<number>;
+  insertLines(lines: JsonLines, options?: LinesOptions): Promise<number>;
   /** Takes documents out; answers with how many there were. */
   remove(...ids: string[]): Promise<number>;
   /** The vector of a document: its signs. */
@@ -70,23 +74,23 @@ export interface JsonSpace {
    */
   get(subject: Subject, path: string): Promise<Answer>;
   /** Which leaves of a document another one's vector has too. */
-  explain(document: Json, other: Subject): Promise<Agreement[]>;
+  explain(document: Json | JsonText, other: Subject): Promise<Agreement[]>;
   /** "What is the dollar of Mexico?": where does `first` hold the value, and what has `second` there? */
-  analogy(value: Json, first: Subject, second: Subject): Promise<{ path: string; answer: Answer }>;
+  analogy(value: Json | JsonText, first: Subject, second: Subject): Promise<{ path: string; answer: Answer }>;
 
   /** The vector with a value added at a path, without encoding its document again. Takes sums, and balanced leaves. */
-  addField(vector: JsonVector, path: string, value: Json): Promise<JsonVector>;
+  addField(vector: JsonVector, path: string, value: Json | JsonText): Promise<JsonVector>;
   /** The vector without the value at a path. */
-  removeField(vector: JsonVector, path: string, value: Json): Promise<JsonVector>;
+  removeField(vector: JsonVector, path: string, value: Json | JsonText): Promise<JsonVector>;
   /** The vector with one value at a path in the place of another. */
-  updateField(vector: JsonVector, path: string, before: Json, after: Json): Promise<JsonVector>;
+  updateField(vector: JsonVector, path: string, before: Json | JsonText, after: Json | JsonText): Promise<JsonVector>;
 
   /** Gives a text the vector that a text encoder made of it, for paths whose strings are embeddings. */
   attach(text: string, vector: Float32Array | readonly number[]): Promise<void>;
   /** The texts of a document that {@link JsonSpace.attach} still has to be given. */
-  missingTexts(document: Json): Promise<string[]>;
+  missingTexts(document: Json | JsonText): Promise<string[]>;
   /** How well a vector holds a document whose leaves have so many possible values each (1,000 by default). */
-  capacity(document: Json, options?: { candidates?: number }): Promise<Capacity>;
+  capacity(document: Json | JsonText, options?: { candidates?: number }): Promise<Capacity>;
 
   /** The space as one file of bytes, the same on every engine, and the one that `nomul json` reads and writes. */
   toArrayBuffer(): Promise<ArrayBuffer>;
@@ -115,7 +119,7 @@ export function jsonSpaces(platform: Platform): JsonSpaces {
     create: ({ schema, sample = [], vocabulary = 1_000_000, ...options } = {}) =>
       opened(options, (client) => {
         const whole = JSON.stringify({ version: 1, dimension: 4096, ...schema });
-        const texts = Array.from(sample, (document, i) => text(document, `sample ${i}`));
+        const texts = Array.from(sample, (document, i) => textOf(document, `sample ${i}`));
         return client.call("create", { schema: whole, sample: texts, vocabulary }, options);
       }),
     load: (file, { identity, ...options } = {}) =>
@@ -148,8 +152,8 @@ class Handle implements JsonSpace {
     return this.#client.call("names", undefined);
   }
 
-  async encode(document: Json, { signs = false }: { signs?: boolean } = {}) {
-    return this.#client.call("encode", { document: text(document, "document"), signs });
+  async encode(document: Json | JsonText, { signs = false }: { signs?: boolean } = {}) {
+    return this.#client.call("encode", { document: textOf(document, "document"), signs });
   }
 
   signs(vector: JsonVector) {
@@ -161,18 +165,34 @@ class Handle implements JsonSpace {
   }
 
   async insert(
-    entries: Iterable<readonly [id: string, document: Json]>,
+    entries: Iterable<readonly [id: string, document: Json | JsonText]>,
     { signal, onProgress }: WorkOptions = {},
   ): Promise<void> {
     const all = [...entries];
     const ids = all.map(([id]) => id);
-    const documents = all.map(([id, document]) => text(document, `document ${id}`));
+    const documents = all.map(([id, document]) => textOf(document, `document ${id}`));
     await this.#client.call("insert", { ids, documents }, { signal, onEvent: onProgress });
   }
 
-  insertLines(lines: string | ArrayBuffer, { signal, onProgress }: WorkOptions = {}) {
-    const bytes = typeof lines === "string" ? new TextEncoder().encode(lines).buffer : lines;
-    return this.#client.call("insertLines", { text: bytes }, { signal, onEvent: onProgress });
+  async insertLines(lines: JsonLines, { signal, onProgress }: LinesOptions = {}): Promise<number> {
+    const whole =
+      typeof lines === "string"
+        ? new TextEncoder().encode(lines)
+        : lines instanceof ArrayBuffer
+          ? new Uint8Array(lines)
+          : lines;
+    const total = whole instanceof Uint8Array ? whole.length : whole instanceof Blob ? whole.size : undefined;
+    let done = 0;
+    let inserted = 0;
+    for await (const { part, line } of partsOfLines(whole)) {
+      const { length } = part;
+      const tell = (event: { done: number }) => onProgress?.({ done: done + event.done, total });
+      const call = this.#client.call("insertLines", { part, line }, { signal, onEvent: tell, transfer: [part.buffer] });
+      inserted += await call;
+      done += length;
+      onProgress?.({ done, total });
+    }
+    return inserted;
   }
 
   remove(...ids: string[]) {
@@ -192,36 +212,36 @@ class Handle implements JsonSpace {
     return this.#client.call("get", { subject: given(subject), path });
   }
 
-  async explain(document: Json, other: Subject): Promise<Agreement[]> {
-    return this.#client.call("explain", { document: text(document, "document"), other: given(other) });
+  async explain(document: Json | JsonText, other: Subject): Promise<Agreement[]> {
+    return this.#client.call("explain", { document: textOf(document, "document"), other: given(other) });
   }
 
-  async analogy(value: Json, first: Subject, second: Subject) {
-    return this.#client.call("analogy", { value: text(value, "value"), first: given(first), second: given(second) });
+  async analogy(value: Json | JsonText, first: Subject, second: Subject) {
+    return this.#client.call("analogy", { value: textOf(value, "value"), first: given(first), second: given(second) });
   }
 
-  async addField(vector: JsonVector, path: string, value: Json) {
-    return this.#client.call("edit", { vector, path, after: text(value, path) });
+  async addField(vector: JsonVector, path: string, value: Json | JsonText) {
+    return this.#client.call("edit", { vector, path, after: textOf(value, path) });
   }
 
-  async removeField(vector: JsonVector, path: string, value: Json) {
-    return this.#client.call("edit", { vector, path, before: text(value, path) });
+  async removeField(vector: JsonVector, path: string, value: Json | JsonText) {
+    return this.#client.call("edit", { vector, path, before: textOf(value, path) });
   }
 
-  async updateField(vector: JsonVector, path: string, before: Json, after: Json) {
-    return this.#client.call("edit", { vector, path, before: text(before, path), after: text(after, path) });
+  async updateField(vector: JsonVector, path: string, before: Json | JsonText, after: Json | JsonText) {
+    return this.#client.call("edit", { vector, path, before: textOf(before, path), after: textOf(after, path) });
   }
 
   async attach(words: string, vector: Float32Array | readonly number[]): Promise<void> {
     await this.#client.call("attach", { text: words, numbers: Float32Array.from(vector) });
   }
 
-  async missingTexts(document: Json) {
-    return this.#client.call("missingTexts", text(document, "document"));
+  async missingTexts(document: Json | JsonText) {
+    return this.#client.call("missingTexts", textOf(document, "document"));
   }
 
-  async capacity(document: Json, { candidates = 1_000 }: { candidates?: number } = {}): Promise<Capacity> {
-    return this.#client.call("capacity", { document: text(document, "document"), candidates });
+  async capacity(document: Json | JsonText, { candidates = 1_000 }: { candidates?: number } = {}): Promise<Capacity> {
+    return this.#client.call("capacity", { document: textOf(document, "document"), candidates });
   }
 
   toArrayBuffer() {
@@ -241,13 +261,6 @@ class Handle implements JsonSpace {
   }
 }
 
-/** A document as it travels. */
-function text(document: Json, what: string): string {
-  const written = JSON.stringify(document) as string | undefined;
-  if (written === undefined) throw new NomulError("input", `${what} is nothing that JSON can say`);
-  return written;
-}
-
 function given(subject: Subject): Given {
-  return "document" in subject ? { document: text(subject.document, "document") } : subject;
+  return "document" in subject ? { document: textOf(subject.document, "document") } : subject;
 }

@@ -17,7 +17,8 @@ export interface JsonCalls {
   encode: Call<{ document: string; signs: boolean }, JsonVector>;
   signs: Call<JsonVector, JsonVector>;
   insert: Call<{ ids: string[]; documents: string[] }, undefined, Progress>;
-  insertLines: Call<{ text: ArrayBuffer }, number, Progress>;
+  /** Whole lines, the first of them of this number; events tell bytes. */
+  insertLines: Call<{ part: Uint8Array<ArrayBuffer>; line: number }, number, { done: number }>;
   remove: Call<string[], number>;
   vector: Call<string, JsonVector>;
   similarity: Call<{ a: Given; b: Given }, number>;

@@ -86,18 +86,17 @@ export function handlers(engine: Engine, storage: Storage): HandlersOf<JsonCalls
         }
         return undefined;
       }),
-    insertLines: ({ text }, { signal, emit }) =>
+    insertLines: ({ part, line: first }, { signal, emit }) =>
       using(signal, async (space) => {
-        const bytes = new Uint8Array(text);
         const before = space.size;
-        for (let at = 0, line = 1; at < bytes.length; line++) {
-          const found = bytes.indexOf(LINE_END, at);
-          const end = found < 0 ? bytes.length : found;
-          const part = bytes.subarray(at, end);
-          if (part.some((byte) => byte > 32)) space.insertLine(line, trimmed(part));
+        for (let at = 0, line = first; at < part.length; line++) {
+          const found = part.indexOf(LINE_END, at);
+          const end = found < 0 ? part.length : found;
+          const bytes = part.subarray(line === 1 ? behindMark(part) : at, end);
+          if (bytes.some((byte) => byte > 32)) space.insertLine(line, trimmed(bytes));
           at = end + 1;
           if (line % DOCUMENTS === 0) {
-            emit({ done: at, total: bytes.length });
+            emit({ done: at });
             await turn();
             signal.throwIfAborted();
           }
@@ -163,6 +162,9 @@ const info = (space: Space): SpaceInfo => ({
 async function* once(part: Bytes): AsyncGenerator<Bytes> {
   yield part;
 }
+
+/** Where a text begins that may have a byte order mark. */
+const behindMark = (text: Uint8Array) => (text[0] === 0xef && text[1] === 0xbb && text[2] === 0xbf ? 3 : 0);
 
 /** A line without the return that some systems end it with. */
 const trimmed = (line: Uint8Array) => (line.at(-1) === 13 ? line.subarray(0, -1) : line);

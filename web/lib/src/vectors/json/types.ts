@@ -1,4 +1,5 @@
 /** What `nomul/json` takes and gives. */
+import type { JsonText } from "./text.js";
 
 /** Anything that `JSON.stringify` writes as JSON. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
@@ -59,7 +60,7 @@ export interface SpaceOptions {
   /** The schema, whole or in part: what is left out is as in {@link Schema}, with 4,096 signs. */
   schema?: Partial<Schema> | undefined;
   /** Documents from which hints are inferred for the paths that the schema has none for. */
-  sample?: Iterable<Json> | undefined;
+  sample?: Iterable<Json | JsonText> | undefined;
   /** How many different values are remembered for {@link JsonSpace.get}: 1,000,000 by default. */
   vocabulary?: number | undefined;
 }
@@ -83,7 +84,7 @@ export interface JsonVector {
 }
 
 /** A document, a vector, or the name of a document in the space. */
-export type Subject = { document: Json } | { vector: JsonVector } | { id: string };
+export type Subject = { document: Json | JsonText } | { vector: JsonVector } | { id: string };
 
 /** What a vector holds at a path. */
 export interface Answer {
@@ -132,6 +133,16 @@ export interface WorkOptions {
   signal?: AbortSignal | undefined;
   /** Told on the way, when it takes long. */
   onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
+}
+
+/** JSON Lines: a text, its bytes, a file, or a stream of bytes. */
+export type JsonLines = string | ArrayBuffer | Uint8Array<ArrayBuffer> | Blob | AsyncIterable<Uint8Array<ArrayBuffer>>;
+
+export interface LinesOptions {
+  /** Gives up; the call fails with an `AbortError`, and the lines so far are in. */
+  signal?: AbortSignal | undefined;
+  /** Told on the way: bytes that were read, and of how many, if that is known. */
+  onProgress?: ((progress: { done: number; total: number | undefined }) => void) | undefined;
 }
 
 export interface JsonSearchOptions extends WorkOptions {
