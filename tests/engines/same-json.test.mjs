@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { JsonSpace } from "nomul/json";
 import { createVsa } from "nomul/vsa";
-import { catalogue, edited, random } from "../../pkg-scripts/bench/json/catalogue.mjs";
+import { KINDS, catalogue } from "../../pkg-scripts/bench/json/catalogue.mjs";
+import { random } from "../../pkg-scripts/bench/json/draws.mjs";
+import { edited } from "../../pkg-scripts/bench/json/edits.mjs";
 import { COMMAND_ENGINES, commandIn, packageInChromium } from "../../pkg-scripts/shared/engines.mjs";
 import { root } from "../../pkg-scripts/shared/folders.mjs";
 
@@ -23,7 +25,7 @@ const ODD = [
 ];
 const DIMENSION = 1000;
 
-const documents = catalogue(1203, 7);
+const documents = catalogue(1203, 7, KINDS);
 const lines = [...documents.map((document) => JSON.stringify(document)), ...ODD].join("\n");
 const queries = [5, 404, 1100].map((i) => edited(documents[i], 3, random(i)));
 const sha256 = (bytes) => createHash("sha256").update(new Uint8Array(bytes)).digest("hex");

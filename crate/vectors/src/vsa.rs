@@ -197,9 +197,9 @@ impl Vsa {
             match x {
                 Vector::Signs(signs) => memory.nearest_bits(&signs),
                 // A bundle that is made of sums is twice as large.
-                Vector::Sums(sums) => {
-                    memory.nearest(&Bundle::from_sums(&sums)).map(|found| nomul::vsa::Match { dot: found.dot / 2, ..found })
-                }
+                Vector::Sums(sums) => memory
+                    .nearest(&Bundle::from_sums(&sums))
+                    .map(|found| nomul::vsa::Match { dot: found.dot / 2, ..found }),
             }
         });
         found.map(|found| vec![found.item as f64, found.dot as f64]).map_err(throw)

@@ -41,8 +41,8 @@ function hashedBag(bytes, tokens, weight) {
   };
 }
 
-/** For each query, how many documents have a larger cosine than its answer. Ties count in the order of documents. */
-function ranks(documents, queries, encode, bytes) {
+/** For each query the `k` documents of the largest cosines, best first. Ties count in the order of documents. */
+function nearest(documents, queries, encode, bytes, k) {
   const inverse = new Float64Array(documents.length);
   const places = Array.from({ length: bytes }, () => ({ documents: [], values: [] }));
   documents.forEach((document, d) => {
@@ -55,24 +55,27 @@ function ranks(documents, queries, encode, bytes) {
     inverse[d] = 1 / Math.sqrt(squares || 1);
   });
   const scores = new Float64Array(documents.length);
-  return queries.map(({ document, answer }) => {
+  return queries.map((document) => {
     scores.fill(0);
     for (const [place, x] of encode(document)) {
       const { documents: list, values } = places[place];
       for (let i = 0; i < list.length; i++) scores[list[i]] += x * values[i];
     }
-    const own = scores[answer] * inverse[answer];
-    let better = 0;
+    const best = [];
     for (let d = 0; d < documents.length; d++) {
       const score = scores[d] * inverse[d];
-      if (score > own || (score === own && d < answer)) better++;
+      if (best.length === k && score <= best[k - 1].score) continue;
+      let at = best.length;
+      while (at > 0 && best[at - 1].score < score) at--;
+      best.splice(at, 0, { d, score });
+      if (best.length > k) best.pop();
     }
-    return better;
+    return best.map(({ d }) => d);
   });
 }
 
-/** The ranks of the answers by every baseline, by its name. */
-export function baselines(documents, queries, bytes) {
+/** The nearest documents of every query by every baseline, by its name. */
+export function baselines(documents, queries, bytes, k) {
   const found = {};
   for (const [name, tokens] of [
     ["path=value", values],
@@ -82,7 +85,7 @@ export function baselines(documents, queries, bytes) {
     for (const document of documents)
       for (const each of new Set(tokens(document))) counts.set(each, (counts.get(each) ?? 0) + 1);
     const idf = (each) => Math.log((1 + documents.length) / (1 + (counts.get(each) ?? 0))) + 1;
-    const ranked = (weight) => ranks(documents, queries, hashedBag(bytes, tokens, weight), bytes);
+    const ranked = (weight) => nearest(documents, queries, hashedBag(bytes, tokens, weight), bytes, k);
     found[`hashed bag of ${name}`] = ranked(() => 1);
     found[`hashed TF-IDF of ${name}`] = ranked(idf);
   }

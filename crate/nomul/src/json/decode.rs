@@ -105,13 +105,23 @@ impl Best {
         }
     }
 
-    /// The level of a line or circle between two numbers that fits best.
-    fn offer_line(&mut self, line: &Line, numbers: &Sums, [from, to]: [f64; 2], value: impl FnOnce(f64) -> Value) {
+    /// The level of a line or circle between two numbers that fits best, in the places from the word `behind` on.
+    fn offer_line(
+        &mut self,
+        line: &Line,
+        numbers: &Sums,
+        behind: usize,
+        [from, to]: [f64; 2],
+        value: impl FnOnce(f64) -> Value,
+    ) {
         /// Levels that are searched at most.
         const MOST: f64 = 4_096.0;
         let first = libm::floor(from);
         let last = libm::ceil(to).min(first + MOST).max(first);
-        let (level, dot) = line.nearest(numbers, first as i64, last as i64);
+        let (level, dot) = line.nearest(numbers, behind, first as i64, last as i64);
+        // Fewer places are less noise: as many standard deviations are as good.
+        let places = numbers.dimension() as f64;
+        let dot = (dot as f64 * libm::sqrt(places / (places - 64.0 * behind as f64).max(1.0))) as i64;
         // Between two marks lie about four independent places.
         self.candidates += 4 * (last - first) as usize;
         self.offer(dot, || value(level.clamp(from, to.max(from))));
@@ -161,6 +171,7 @@ impl Encoder {
             best.offer(sliced.dot(&symbol) / 2, || value);
             Ok(())
         };
+        let exact = node.hint.exact_words(numbers.dimension());
         for constant in &known.constants {
             offer(self, &mut best, parse(constant.as_bytes())?)?;
         }
@@ -168,32 +179,39 @@ impl Encoder {
         let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
         for text in &known.strings {
             match dates.and_then(|unit| Some(date::seconds(text)? / unit)) {
-                Some(level) => (first, last) = (first.min(level), last.max(level)),
+                Some(level) => {
+                    (first, last) = (first.min(level), last.max(level));
+                    if exact > 0 {
+                        offer(self, &mut best, Value::String(text.clone()))?;
+                    }
+                }
                 None if node.hint.string == Some(StringMode::Embedding) && !self.symbols.is_attached(text) => {}
                 None => offer(self, &mut best, Value::String(text.clone()))?,
             }
         }
         if let Some(unit) = dates.filter(|_| first <= last) {
             let value = |level: f64| Value::String(date::text(level * unit));
-            best.offer_line(self.symbols.dates(), numbers, [first, last], value);
+            best.offer_line(self.symbols.dates(), numbers, exact, [first, last], value);
         }
         if let Some([least, largest]) = known.numbers {
             let standard = NumberMode::default();
             let mode = node.hint.number.as_ref().unwrap_or(&standard);
+            let ordered = mode.level(least).is_some();
+            if exact > 0 || !ordered {
+                for bits in &known.exact {
+                    offer(self, &mut best, Value::Number(f64::from_bits(*bits)))?;
+                }
+            }
             match (mode, mode.level(least), mode.level(largest)) {
                 (NumberMode::Circular { marks, .. }, ..) => {
                     let value = |level: f64| Value::Number(mode.number(level));
-                    best.offer_line(&self.symbols.line(mode), numbers, [0.0, *marks as f64], value);
+                    best.offer_line(&self.symbols.line(mode), numbers, exact, [0.0, *marks as f64], value);
                 }
                 (_, Some(from), Some(to)) => {
                     let value = |level: f64| Value::Number(mode.number(level).clamp(least, largest));
-                    best.offer_line(&self.symbols.line(mode), numbers, [from, to], value);
+                    best.offer_line(&self.symbols.line(mode), numbers, exact, [from, to], value);
                 }
-                _ => {
-                    for bits in &known.exact {
-                        offer(self, &mut best, Value::Number(f64::from_bits(*bits)))?;
-                    }
-                }
+                _ => {}
             }
         }
         Ok(best)

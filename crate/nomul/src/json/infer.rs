@@ -19,6 +19,8 @@ use super::{
 const MOST_PATHS: usize = 10_000;
 /// Numbers that are kept of a path, evenly over all that came.
 const MOST_NUMBERS: usize = 1_024;
+/// The share of the places that tell equal numbers and dates from near ones.
+const EXACT: f64 = 0.5;
 /// Strings from which a path's are held to be free text, not a choice.
 const CHOICES: usize = 64;
 
@@ -148,6 +150,8 @@ impl Inference {
     ///   spread over a factor of 50, ratios count instead;
     /// - strings are dates if nearly all are, words if there are two or more in most and the strings differ, else whole;
     ///   words weigh the root of how many there are, as a sum of so many vectors does, so that each counts as a field;
+    /// - half of the places of numbers and dates tell whether two are equal at all, since most that are near each other
+    ///   belong to different things, and what is equal mostly to one;
     /// - arrays are bags if strings that come again come in other places as well, else ordered.
     pub fn complete(&self, schema: &mut Schema) {
         for (pattern, seen) in &self.paths {
@@ -171,6 +175,9 @@ impl Inference {
                 hint.string = Some(StringMode::Words);
                 let words = seen.words as f64 / seen.strings as f64;
                 hint.weight = Some(libm::round(libm::sqrt(words).clamp(1.0, 8.0) * 100.0) / 100.0);
+            }
+            if hint.number.is_some() || matches!(hint.string, Some(StringMode::Date { .. })) {
+                hint.exact = Some(EXACT);
             }
             if seen.moved * 2 > seen.stayed {
                 hint.array = Some(ArrayMode::Bag);

@@ -68,10 +68,18 @@ impl Leaves {
 
     /// The symbol of a name; the first byte keeps different kinds of leaves apart.
     fn named(&mut self, kind: u8, name: &[u8], out: &mut Bits) {
+        self.named_first(kind, name, out.words().len(), out);
+    }
+
+    /// Its first so many words.
+    fn named_first(&mut self, kind: u8, name: &[u8], words: usize, out: &mut Bits) {
+        if words == 0 {
+            return;
+        }
         self.name.clear();
         self.name.push(kind);
         self.name.extend_from_slice(name);
-        out.draw(&mut Draw::new(self.seed, Kind::Atom, &self.name));
+        out.draw_first(words, &mut Draw::new(self.seed, Kind::Atom, &self.name));
     }
 
     fn number(&mut self, number: f64, hint: &Hint, out: &mut Bits) {
@@ -80,7 +88,14 @@ impl Leaves {
         match mode.level(number) {
             // Zero has no sign here.
             None => self.named(b'n', &(number + 0.0).to_bits().to_le_bytes(), out),
-            Some(level) => *out = self.line(mode).at(level),
+            Some(level) => {
+                let exact = hint.exact_words(self.dimension);
+                self.named_first(b'n', &(number + 0.0).to_bits().to_le_bytes(), exact, out);
+                match mode {
+                    NumberMode::Circular { .. } => self.line(mode).put(level, exact, out),
+                    _ => self.numbers.put(level, exact, out),
+                }
+            }
         }
     }
 
@@ -101,19 +116,26 @@ impl Leaves {
     }
 
     fn string(&mut self, text: &str, hint: &Hint, out: &mut Bits) -> Result<()> {
+        let exact = hint.exact_words(self.dimension);
         match hint.string.unwrap_or_default() {
             StringMode::Whole => self.named(b's', text.as_bytes(), out),
             StringMode::Words => {
                 let lower = text.to_lowercase();
                 let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
                 self.majority(b'w', words, text, out);
+                self.named_first(b's', text.as_bytes(), exact, out);
             }
             StringMode::Ngrams { size } => {
                 let runs = ngrams(text, size);
                 self.majority(b'g', runs.iter().map(String::as_str), text, out);
+                self.named_first(b's', text.as_bytes(), exact, out);
             }
             StringMode::Date { unit } => match date::seconds(text) {
-                Some(seconds) => *out = self.dates.at(seconds / unit),
+                Some(seconds) => {
+                    // Ways to write one and the same time are equal.
+                    self.named_first(b'd', &(seconds + 0.0).to_bits().to_le_bytes(), exact, out);
+                    self.dates.put(seconds / unit, exact, out);
+                }
                 None => self.named(b's', text.as_bytes(), out),
             },
             StringMode::Embedding => match self.texts.get(text) {

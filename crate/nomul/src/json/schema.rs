@@ -72,6 +72,10 @@ pub struct Hint {
     /// What a number is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<NumberMode>,
+    /// The share of the places that tell whether two numbers, dates or texts are equal at all; the others tell how near
+    /// they are. 0 to 1, in steps of 64 places; 0 by default. Equal values are then more similar than all near ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<f64>,
     /// The least and the largest number, or date in seconds, that came: where [`Encoder::get`](super::Encoder::get)
     /// looks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -220,6 +224,11 @@ impl Schema {
 }
 
 impl Hint {
+    /// The words of a vector whose places tell equal values from all others.
+    pub(super) fn exact_words(&self, dimension: usize) -> usize {
+        libm::floor(self.exact.unwrap_or(0.0) * dimension as f64 / 64.0) as usize
+    }
+
     fn check(&self) -> Result<()> {
         let over_zero = |field: &str, x: f64, most: f64| {
             if !(x > 0.0 && x <= most) {
@@ -229,6 +238,9 @@ impl Hint {
             Ok(())
         };
         over_zero("weight", self.weight.unwrap_or(1.0), 64.0)?;
+        if !(0.0..=1.0).contains(&self.exact.unwrap_or(0.0)) {
+            bail!(Value, "exact {} is not 0 to 1", self.exact.unwrap_or(0.0));
+        }
         match &self.number {
             Some(NumberMode::Linear { unit }) => over_zero("number: unit", *unit, f64::MAX)?,
             Some(NumberMode::Log { small, octaves }) => {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Code, vsa::Sums};
 
+mod exact;
 mod hostile;
 mod meaning;
 mod queries;

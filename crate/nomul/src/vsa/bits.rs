@@ -50,7 +50,12 @@ impl Bits {
 
     /// Becomes random signs.
     pub fn draw(&mut self, draw: &mut Draw) {
-        self.words.iter_mut().for_each(|word| *word = draw.word());
+        self.draw_first(self.words.len(), draw);
+    }
+
+    /// The places of so many words at the beginning become random signs; the others stay.
+    pub(crate) fn draw_first(&mut self, words: usize, draw: &mut Draw) {
+        self.words[..words].iter_mut().for_each(|word| *word = draw.word());
         self.trim();
     }
 
@@ -74,11 +79,13 @@ impl Bits {
     }
 
     /// D.
+    #[inline]
     pub fn dimension(&self) -> usize {
         self.dimension
     }
 
     /// The packed words; bits past the last sign are clear.
+    #[inline]
     pub fn words(&self) -> &[u64] {
         &self.words
     }

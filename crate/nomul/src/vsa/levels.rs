@@ -10,8 +10,10 @@
 //!
 //! So the line has no ends, nothing is stored, and how far similarity reaches is a matter of the unit. (Level vectors of
 //! the literature flip signs from one end to the other; this is a chain of them.)
+//!
+//! A line may leave the first places of a vector to something else and take those from a word on: D is then what is left.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
 use super::{
     Bits,
@@ -45,51 +47,84 @@ impl Line {
 
     /// The random vector at a whole number.
     pub fn mark(&self, at: i64) -> Bits {
+        Bits::random(self.dimension, &mut self.draw(at))
+    }
+
+    fn draw(&self, at: i64) -> Draw {
         let at = if self.around > 0 { at.rem_euclid(self.around as i64) } else { at };
         let mut name = self.name.clone();
         name.extend_from_slice(&at.to_le_bytes());
-        Bits::random(self.dimension, &mut Draw::new(self.seed, Kind::Level, &name))
-    }
-
-    /// The lower mark and how many of the first places come from the upper one. Numbers that are not finite or far out
-    /// (over 2^52) count as the nearest that is not.
-    pub fn place(&self, level: f64) -> (i64, usize) {
-        const FAR: f64 = (1u64 << 52) as f64;
-        let level = if level.is_nan() { 0.0 } else { level.clamp(-FAR, FAR) };
-        let below = libm::floor(level);
-        let upper = libm::floor((level - below) * self.dimension as f64 + 0.5) as usize;
-        (below as i64, upper.min(self.dimension))
+        Draw::new(self.seed, Kind::Level, &name)
     }
 
     /// The vector of a level.
     pub fn at(&self, level: f64) -> Bits {
-        let (below, upper) = self.place(level);
-        if upper == 0 { self.mark(below) } else { self.mark(below + 1).spliced(&self.mark(below), upper) }
+        let mut out = Bits::identity(self.dimension);
+        self.put(level, 0, &mut out);
+        out
     }
 
-    /// The level from the marks `first..=last` that fits numbers best, and its dot product with them.
-    pub fn nearest(&self, numbers: &super::Sums, first: i64, last: i64) -> (f64, i64) {
+    /// The level's signs in the places from the word `from` on; those before stay.
+    pub fn put(&self, level: f64, from: usize, out: &mut Bits) {
+        super::bits::same(self.dimension, out.dimension());
+        let (below, upper) = place(level, self.dimension - 64 * from);
+        let words = &mut out.words_mut()[from..];
+        let mut lower_mark = self.draw(below);
+        words.iter_mut().for_each(|word| *word = lower_mark.word());
+        let (whole, part) = (upper / 64, upper % 64);
+        if upper > 0 {
+            let mut upper_mark = self.draw(below + 1);
+            words[..whole].iter_mut().for_each(|word| *word = upper_mark.word());
+            if part > 0 {
+                let mask = (1 << part) - 1;
+                words[whole] = words[whole] & !mask | upper_mark.word() & mask;
+            }
+        }
+        out.trim();
+    }
+
+    /// The level from the marks `first..=last` that fits numbers best in the places from the word `from` on, and its dot
+    /// product with them.
+    pub fn nearest(&self, numbers: &super::Sums, from: usize, first: i64, last: i64) -> (f64, i64) {
         super::bits::same(self.dimension, numbers.dimension());
-        let signed = |mark: &Bits, i: usize| {
-            let value = numbers.values()[i] as i64;
-            if mark.is_negative(i) { -value } else { value }
+        let numbers = &numbers.values()[64 * from..];
+        let signed = |mark: &[u64], i: usize| {
+            let value = numbers[i] as i64;
+            if mark[i / 64] >> (i % 64) & 1 == 1 { -value } else { value }
         };
-        let mut lower = self.mark(first);
-        let mut best = (first as f64, numbers.dot_bits(&lower));
+        let marked = |at: i64| -> Vec<u64> {
+            let mut mark = vec![0; numbers.len().div_ceil(64)];
+            let mut draw = self.draw(at);
+            mark.iter_mut().for_each(|word| *word = draw.word());
+            mark
+        };
+        let dot = |mark: &[u64]| (0..numbers.len()).map(|i| signed(mark, i)).sum::<i64>();
+        let mut lower = marked(first);
+        let mut best = (first as f64, dot(&lower));
         for below in first..last {
-            let upper = self.mark(below + 1);
-            let mut dot = numbers.dot_bits(&lower);
+            let upper = marked(below + 1);
+            let mut dot = dot(&lower);
             // One place after the other changes from the lower to the upper mark.
-            for i in 0..self.dimension {
+            for i in 0..numbers.len() {
                 dot += signed(&upper, i) - signed(&lower, i);
                 if dot > best.1 {
-                    best = (below as f64 + (i + 1) as f64 / self.dimension as f64, dot);
+                    best = (below as f64 + (i + 1) as f64 / numbers.len() as f64, dot);
                 }
             }
             lower = upper;
         }
         best
     }
+}
+
+/// The mark below a level and how many of the first places come from the one above. Numbers that are not finite or far out
+/// (over 2^52) count as the nearest that is not.
+fn place(level: f64, places: usize) -> (i64, usize) {
+    const FAR: f64 = (1u64 << 52) as f64;
+    let level = if level.is_nan() { 0.0 } else { level.clamp(-FAR, FAR) };
+    let below = libm::floor(level);
+    let upper = libm::floor((level - below) * places as f64 + 0.5) as usize;
+    (below as i64, upper.min(places))
 }
 
 /// torchhd's `level`: `count` vectors from one random vector to an unrelated one in even steps.

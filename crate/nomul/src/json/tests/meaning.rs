@@ -191,6 +191,10 @@ fn a_schema_is_inferred_written_and_read() {
     assert!(["tag", "pair", "items", ""].into_iter().all(|path| !schema.paths.contains_key(path)));
     assert!(matches!(schema.paths["at"].string, Some(StringMode::Date { unit }) if unit > 86_400.0));
     assert!(schema.paths["mixed"].number.is_some() && schema.paths["mixed"].string == Some(StringMode::Words));
+    assert_eq!(
+        [schema.paths["wide"].exact, schema.paths["at"].exact, schema.paths["name"].exact],
+        [Some(0.5), Some(0.5), None]
+    );
     let Some(NumberMode::Linear { unit }) = schema.paths["items[].n"].number else { panic!() };
     assert!((unit - 90.0).abs() < 2.0, "{unit}");
     schema.check().unwrap();

@@ -286,7 +286,8 @@ impl Kernel for Counted<'_> {
         let Counted { planes, halves, x } = self;
         let whole = x.len() / 4;
         let mut left = planes.len() / x.len();
-        let (mut sum, mut set, mut at, mut weight) = (0, 0, 0, 0);
+        let (mut sum, mut at, mut weight) = (0, 0, 0);
+        let mut set;
         loop {
             let (weighed, count) = match left {
                 0 => weighed::<S, 0>(s, &[], x),

@@ -2,7 +2,10 @@
 
 use alloc::{format, string::String};
 
+use sha2::{Digest, Sha256};
+
 use super::{structure::*, *};
+use crate::Code;
 
 fn atoms(dimension: usize, count: u8) -> Vec<Bits> {
     (0..count).map(|i| Bits::atom(dimension, 0, &[i])).collect()
@@ -133,4 +136,48 @@ fn a_classifier_learns_and_refines() {
     let mut fresh = Classifier::new(d);
     fresh.add("x", &ties);
     assert!(!fresh.refine("x", &ties) && fresh.refine("y", &Bits::atom(d, 3, b"")));
+}
+
+/// What binds in each model, its inverse, and structures made of it.
+#[test]
+fn models_bind_and_unbind_signs_and_sums() {
+    let items = atoms(1_000, 4);
+    let [a, b, c, d] = &items[..] else { panic!() };
+    let sums = structure::multiset(1_000, [a, b, c]).sums();
+    for model in [Model::Map, Model::Bsc, Model::Mbat] {
+        assert_eq!(model.unbind(a, &model.bind(a, b)), *b, "{model:?}");
+        assert_eq!(model.unbind_sums(d, &model.bind_sums(d, &sums)), sums, "{model:?}");
+        // Binding a sum is the sum of what is bound.
+        let bound = [a, b, c].map(|x| model.bind(d, x));
+        assert_eq!(model.bind_sums(d, &sums), structure::multiset(1_000, &bound).sums(), "{model:?}");
+        let deep = (model.bind(a, &model.bind(b, c)), model.bind(b, &model.bind(a, c)));
+        assert_eq!(deep.0 == deep.1, model != Model::Mbat, "{model:?}");
+        assert_eq!(model.multibind(1_000, &items[..3]), deep.0, "{model:?}");
+        assert_eq!(model.multibind(1_000, &[]), Bits::identity(1_000));
+        let crossed = model.cross_product(1_000, &items[..1], &items[1..]);
+        let table = model.hash_table(1_000, &[a.clone(), a.clone(), a.clone()], &items[1..]).unwrap();
+        assert_eq!(crossed.sums(), table.sums(), "{model:?}");
+        let both = model.graph(1_000, &items[..2], &items[2..], false).unwrap().sums();
+        let turned = model.graph(1_000, &items[2..], &items[..2], false).unwrap().sums();
+        assert_eq!(both, turned, "{model:?}");
+        assert!(model.graph(1_000, &items[..2], &items[2..], true).unwrap().sums() != both);
+        assert_eq!(model.hash_table(1_000, &items[..1], &[]).unwrap_err().code, Code::Input);
+        assert_eq!(model.inverse(a).is_ok(), model != Model::Mbat);
+        assert_eq!(model.ngrams(1_000, &items, 5).total(), 0);
+    }
+    assert_eq!("MBAT".parse(), Ok(Model::Mbat));
+    assert!("HRR".parse::<Model>().unwrap_err().message.contains("MAP, BSC and MBAT"));
+}
+
+/// The same numbers on every engine; the package's test has the same digest.
+#[test]
+fn a_table_of_mbat_is_the_same_everywhere() {
+    let (dimension, seed) = (1_156, 7);
+    let atom = |name: &str| Bits::atom(dimension, seed, name.as_bytes());
+    let random = Bits::random(dimension, &mut Draw::new(seed, Kind::Other, &1u64.to_le_bytes()));
+    let values = [atom("x"), random, levels::circular(dimension, seed, 1).remove(0)];
+    let table = Model::Mbat.hash_table(dimension, &["a", "b", "c"].map(atom), &values).unwrap().sums().permute(5);
+    let bytes: Vec<u8> = table.values().iter().flat_map(|x| x.to_le_bytes()).collect();
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, "");
 }

@@ -82,7 +82,7 @@ fn a_level_is_found_again_in_noise() {
         let mut bundle = Bundle::new(2_048);
         bundle.add(&line.at(level), 1);
         (0..10u8).for_each(|noise| bundle.add(&Bits::atom(2_048, 1, &[noise]), 1));
-        let (found, _) = line.nearest(&bundle.sums(), -5, 10);
+        let (found, _) = line.nearest(&bundle.sums(), 0, -5, 10);
         assert!((found - level).abs() < 0.1, "{level}: {found}");
     }
 }
