@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { JsonSpace } from "nomul/json";
+import { JsonSpace, JsonText } from "nomul/json";
 import { failsWith } from "./support/model.mjs";
 
 const USA = { country: "USA", money: { name: "dollar", code: "USD" }, people: 331, seas: ["Atlantic", "Pacific"] };
@@ -97,6 +97,32 @@ describe("a space", () => {
       code: "format",
       message: "line 4, column 6: expected value",
     });
+    // As a file and as a stream, cut anywhere, with the mark that some editors put in front.
+    const text = '\uFEFF{"a":3}\n{"a":4,"ü":"😀"}\n\n{"a":5}';
+    const bytes = new TextEncoder().encode(text);
+    const vectors = async (source) => {
+      const space = await JsonSpace.create({ schema: { dimension: 512 } });
+      const told = [];
+      assert.equal(await space.insertLines(source, { onProgress: (now) => told.push(now) }), 3);
+      assert.deepEqual(await space.names(), ["1", "2", "4"]);
+      assert.equal(told.at(-1).done, bytes.length);
+      const file = Buffer.from(await space.toArrayBuffer()).toString("hex");
+      await space.dispose();
+      return file;
+    };
+    const whole = await vectors(text);
+    assert.equal(await vectors(new Blob([bytes])), whole);
+    for (const step of [1, 3, 7, 1000]) {
+      async function* cut() {
+        for (let at = 0; at < bytes.length; at += step) yield bytes.slice(at, at + step);
+      }
+      assert.equal(await vectors(cut()), whole, `cut after ${step}`);
+    }
+    const texts = await JsonSpace.create({ schema: { dimension: 512 } });
+    const twice = new JsonText('{"a":1,\n"a":2}');
+    await assert.rejects(texts.encode(twice), { code: "format", message: 'line 2, column 3: duplicate key "a"' });
+    assert.deepEqual(await texts.encode(new JsonText('{ "a": 1.0 }')), await texts.encode({ a: 1 }));
+    await texts.dispose();
     await lines.dispose();
     await assert.rejects(JsonSpace.create({ schema: { dimension: 100 } }), { code: "input" });
   });

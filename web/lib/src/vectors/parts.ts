@@ -33,9 +33,12 @@ export async function* partsOfLines(
       continue;
     }
     const whole = joined([...begun, part.subarray(0, end)]);
-    yield { part: whole, line };
-    for (let at = whole.indexOf(LINE_END); at >= 0; at = whole.indexOf(LINE_END, at + 1)) line++;
     begun = end < part.length ? [part.slice(end)] : [];
+    // Counted before it is handed over.
+    let next = line;
+    for (let at = whole.indexOf(LINE_END); at >= 0; at = whole.indexOf(LINE_END, at + 1)) next++;
+    yield { part: whole, line };
+    line = next;
   }
   if (begun.length > 0) yield { part: joined(begun), line };
 }
