@@ -63,6 +63,11 @@ for (const [size, viewport, colorScheme] of [
     assert.equal(await page.locator("ol li").count(), 8);
     await page.locator("ol button").first().press("Enter");
     await page.waitForFunction(() => document.querySelector("#node").value !== "34");
+    const picture = () => page.locator("canvas").evaluate((canvas) => canvas.toDataURL());
+    const before = await picture();
+    await page.getByLabel("Picture").selectOption("umap");
+    await page.getByRole("progressbar", { name: "UMAP" }).waitFor({ state: "hidden" });
+    await page.waitForFunction((before) => document.querySelector("canvas").toDataURL() !== before, before);
     await page.evaluate(await readFile(AXE, "utf8"));
     const { violations } = await page.evaluate(() => globalThis.axe.run());
     assert.deepEqual(

@@ -6,6 +6,11 @@ use std::{
     process::{Command, Output},
 };
 
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::{ListAccessor, RowAccessor},
+};
+
 fn nomul(folder: &Path, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nomul")).arg("graph").args(words).current_dir(folder).output().unwrap()
 }
@@ -45,6 +50,34 @@ fn embeds_finds_and_classifies() {
     let csv = fs::read_to_string(path.join("v.csv")).unwrap();
     assert_eq!((csv.lines().count(), csv.lines().nth(1).unwrap().split(',').count()), (41, 33));
     json(&nomul(path, &["embed", "edges.tsv", "-o", "f.npy", "--float", "--json"]));
+}
+
+#[test]
+fn parquet_holds_what_npy_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::write(path.join("edges.tsv"), edges()).unwrap();
+    for words in [&[][..], &["--float"]] {
+        for name in ["v.npy", "v.parquet"] {
+            json(&nomul(path, &[&["embed", "edges.tsv", "-o", name, "-d", "48", "--ids", "ids", "--json"], words].concat()));
+        }
+        let npy = fs::read(path.join("v.npy")).unwrap();
+        let wanted: Vec<f32> = npy[npy.len() - 40 * 48 * 4..]
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+            .collect();
+        let reader = SerializedFileReader::new(fs::File::open(path.join("v.parquet")).unwrap()).unwrap();
+        let (mut ids, mut found) = (String::new(), Vec::new());
+        for row in reader.get_row_iter(None).unwrap() {
+            let row = row.unwrap();
+            ids += &format!("{}\n", row.get_string(0).unwrap());
+            let vector = row.get_list(1).unwrap();
+            assert_eq!(vector.len(), 48);
+            found.extend((0..48).map(|column| vector.get_float(column).unwrap()));
+        }
+        assert_eq!(ids, fs::read_to_string(path.join("ids")).unwrap());
+        assert_eq!(found, wanted);
+    }
 }
 
 #[test]
@@ -98,6 +131,7 @@ fn what_is_wrong_is_one_line_and_leaves_nothing() {
             "nomul: 3 nodes and 4 stored edges in 65536",
         ),
         (vec!["embed", "good.tsv", "-o", "v.txt"], "nomul: v.txt: vectors are written as"),
+        (vec!["embed", "good.tsv", "-o", "v.parquet", "--type", "i8"], "nomul: v.parquet: only .npy holds integers"),
         (vec!["embed", "good.tsv", "-o", "v.npy", "--weights", "0"], "nomul: weights: one has to be above 0"),
         (vec!["embed", "good.tsv", "-o", "v.npy", "--beta", "nan"], "nomul: beta: NaN"),
         (vec!["neighbors", "good.tsv", "1"], "nomul: good.tsv: no array"),

@@ -1,11 +1,11 @@
 //! Graphs and the vectors of their nodes.
 
-use js_sys::{Array, Function};
+use js_sys::{Array, Function, Int16Array};
 use nomul::{
     Code, Error,
     graph::{
         Change, Direction, Duplicates, Embedder, Finish, Given, Graph, GraphOptions, Key, Options, Reader, Sparsity,
-        Step, Vectors,
+        Step, Table, Vectors,
     },
     search::{Index, Stages, Vector},
     team::Alone,
@@ -75,14 +75,36 @@ impl GraphReader {
 pub struct GraphVectors {
     graph: Graph,
     direction: Direction,
+    properties: Option<Table>,
+    initial: Option<Table>,
     vectors: Option<Vectors>,
     /// For neighbours; made when it is first asked for.
     index: Option<Index>,
 }
 
+/// Vectors that are made and handed over at a time.
+const PART: usize = 1 << 12;
+
 impl GraphVectors {
     fn of(graph: Graph, direction: Direction) -> GraphVectors {
-        GraphVectors { graph, direction, vectors: None, index: None }
+        GraphVectors { graph, direction, properties: None, initial: None, vectors: None, index: None }
+    }
+
+    /// Values of nodes; those of keys that are given, or of all nodes in their order.
+    fn table(&self, keys: Option<Vec<String>>, values: Vec<f32>) -> nomul::Result<Table> {
+        let nodes = self.graph.nodes();
+        let rows = keys.as_ref().map_or(nodes, Vec::len);
+        let columns = values.len().checked_div(rows).unwrap_or(0);
+        if columns == 0 || !values.len().is_multiple_of(rows) {
+            return Err(Error::new(Code::Shape, format!("{} values for {rows} nodes", values.len())));
+        }
+        let Some(keys) = keys else { return Table::new(columns, values, nodes) };
+        let mut table = Table::zeros(columns, nodes)?;
+        for (key, values) in keys.iter().zip(values.chunks_exact(columns)) {
+            let node = self.graph.find(Key::from(key.as_str()))?;
+            table.set(node as usize, values).map_err(|error| error.at(format_args!("node {key}")))?;
+        }
+        Ok(table)
     }
 
     fn ready(&self) -> nomul::Result<&Vectors> {
@@ -111,6 +133,35 @@ impl GraphVectors {
         let options = graph_options(direction, keep_duplicates, keep_self_loops, true).map_err(throw)?;
         let graph = Graph::from_arrays(from, to, weights, nodes, options).map_err(throw)?;
         Ok(GraphVectors::of(graph, options.direction))
+    }
+
+    /// From compressed sparse rows: whose vectors each of the nodes 0, 1, 2… sums over. `direction` is for later changes.
+    #[wasm_bindgen(js_name = fromRows)]
+    pub fn from_rows(
+        starts: Vec<u32>,
+        targets: Vec<u32>,
+        weights: Vec<f32>,
+        direction: &str,
+    ) -> Result<GraphVectors, JsValue> {
+        let options = graph_options(direction, true, true, true).map_err(throw)?;
+        let graph = Graph::from_rows(starts, targets, weights).map_err(throw)?;
+        Ok(GraphVectors::of(graph, options.direction))
+    }
+
+    /// What nodes start with beside their projection: `values` is (node, property), of these keys or of all nodes.
+    #[wasm_bindgen(js_name = setProperties)]
+    pub fn set_properties(&mut self, keys: Option<Vec<String>>, values: Vec<f32>) -> Result<(), JsValue> {
+        let table = self.table(keys, values).map_err(|error| throw(error.at("properties")))?;
+        self.properties = Some(table);
+        Ok(())
+    }
+
+    /// What nodes start with in place of their projection: `values` is (node, dimension), of these keys or of all nodes.
+    #[wasm_bindgen(js_name = setInitial)]
+    pub fn set_initial(&mut self, keys: Option<Vec<String>>, values: Vec<f32>) -> Result<(), JsValue> {
+        let table = self.table(keys, values).map_err(|error| throw(error.at("initial vectors")))?;
+        self.initial = Some(table);
+        Ok(())
     }
 
     /// How many nodes there are.
@@ -155,8 +206,11 @@ impl GraphVectors {
         beta: Option<f32>,
         sparsity: f32,
         step: &str,
+        unit_powers: bool,
+        centre: bool,
         finish: &str,
         seed: f64,
+        property_ratio: f32,
         keep: bool,
         tell: &Function,
     ) -> Result<(), JsValue> {
@@ -172,6 +226,8 @@ impl GraphVectors {
                 "unit" => Step::Unit,
                 _ => return Err(throw(unknown("step", step, "mean, sum, unit"))),
             },
+            unit_powers,
+            centre,
             finish: match finish {
                 "sum" => Finish::Sum,
                 "zscore" => Finish::Zscore,
@@ -180,12 +236,13 @@ impl GraphVectors {
             },
             // Whole numbers up to 2^53, the caller says so.
             seed: seed as u64,
+            property_ratio,
             keep,
-            ..default
         };
         self.index = None;
         self.vectors = None;
-        let mut embedder = Embedder::new(&self.graph, Given::default(), options).map_err(throw)?;
+        let given = Given { properties: self.properties.as_ref(), initial: self.initial.as_ref() };
+        let mut embedder = Embedder::new(&self.graph, given, options).map_err(throw)?;
         while embedder.step(&Alone).map_err(throw)? {
             let progress = embedder.progress();
             tell.call2(&JsValue::NULL, &(progress.done as f64).into(), &(progress.total as f64).into())?;
@@ -205,22 +262,23 @@ impl GraphVectors {
         self.graph.find(Key::from(key)).map_err(throw)
     }
 
-    /// The vectors of nodes from `first` on, one after the other.
-    pub fn rows(&self, first: u32, count: u32) -> Result<Vec<i16>, JsValue> {
+    /// Writes all vectors, one after the other, into an array that is as long as they are.
+    pub fn write(&self, out: &Int16Array) -> Result<(), JsValue> {
         let vectors = self.ready().map_err(throw)?;
-        let (first, count) = (first as usize, count as usize);
-        if first.checked_add(count).is_none_or(|end| end > vectors.nodes()) {
-            let line = format!("nodes {first} and {count} more, there are {}", vectors.nodes());
-            return Err(throw(Error::new(Code::Input, line)));
+        let (nodes, dimensions) = (vectors.nodes(), vectors.dimensions());
+        if out.length() as usize != nodes * dimensions {
+            let line = format!("{} numbers for {nodes} vectors of {dimensions}", out.length());
+            return Err(throw(Error::new(Code::Shape, line)));
         }
-        let mut rows = Vec::new();
-        let numbers = count * vectors.dimensions();
-        if rows.try_reserve_exact(numbers).is_err() {
-            return Err(throw(Error::new(Code::Capacity, format!("no memory for {numbers} numbers"))));
+        let mut part = vec![0; PART.min(nodes) * dimensions];
+        for first in (0..nodes).step_by(PART) {
+            let part = &mut part[..PART.min(nodes - first) * dimensions];
+            vectors.write(&Alone, first, part);
+            // Numbers of 32 bits index the array, whose length has as many.
+            let start = (first * dimensions) as u32;
+            out.subarray(start, start + part.len() as u32).copy_from(part);
         }
-        rows.resize(numbers, 0);
-        vectors.write(&Alone, first, &mut rows);
-        Ok(rows)
+        Ok(())
     }
 
     /// The same powers under other weights.
@@ -245,7 +303,11 @@ impl GraphVectors {
 
     /// Looks for the `k` nodes most like one; without candidates exactly. Answers with nodes and cosines in turn.
     pub fn neighbours(&mut self, node: u32, k: u32, candidates: Option<u32>) -> Result<Vec<f64>, JsValue> {
-        let row = self.rows(node, 1)?;
+        let mut row = vec![0; self.dimensions() as usize];
+        match self.ready().map_err(throw)? {
+            vectors if (node as usize) < vectors.nodes() => vectors.row(node as usize, &mut row),
+            vectors => return Err(throw(Error::new(Code::Input, format!("node {node} of {}", vectors.nodes())))),
+        }
         if self.index.is_none() {
             self.index = Some(self.ready().and_then(|vectors| vectors.index(&Alone)).map_err(throw)?);
         }
@@ -269,6 +331,10 @@ impl GraphVectors {
     ) -> Result<u32, JsValue> {
         if !self.ready().map_err(throw)?.options().keep {
             return Err(throw(Error::new(Code::NotReady, "powers were not kept: a change needs all of them")));
+        }
+        if self.properties.is_some() || self.initial.is_some() {
+            let line = "a graph whose nodes were given properties or vectors to start with cannot be changed";
+            return Err(throw(Error::new(Code::Unsupported, line)));
         }
         let ends = |from: &[String], to: &[String]| {
             if from.len() == to.len() {

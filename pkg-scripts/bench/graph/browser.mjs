@@ -31,23 +31,31 @@ function children(word) {
   });
 }
 
-/** Seconds, and the peak of memory of the page's process (Linux), for arrays that the page already has. */
-export async function inChromium(folder, options) {
+/**
+ * Seconds from arrays that the page already has to all vectors, and the peak of memory of the page's process (Linux). `files`
+ * says for each array the file that it is in.
+ */
+export async function inChromium(folder, files, options) {
   const { page, close } = await packageInChromium(folder);
   try {
-    const seconds = await page.evaluate(async (options) => {
-      const array = async (file) => new Uint32Array(await (await fetch(`/model/${file}`)).arrayBuffer());
-      const [from, to] = [await array("from.u32"), await array("to.u32")];
-      const { embedGraph } = await import("/build/vectors/graph.js");
-      // The engine is compiled and cached.
-      await (await embedGraph("1 2\n", options)).dispose();
-      const began = performance.now();
-      const embedding = await embedGraph({ from, to }, options);
-      const { rows } = await embedding.integers();
-      const seconds = (performance.now() - began) / 1000;
-      if (!rows.some((entry) => entry !== 0)) throw new Error("no vectors");
-      return seconds;
-    }, options);
+    const seconds = await page.evaluate(
+      async ([files, options]) => {
+        const { embedGraph } = await import("/build/vectors/graph.js");
+        // The engine is compiled and cached.
+        await (await embedGraph("1 2\n", options)).dispose();
+        const graph = {};
+        for (const [array, file] of Object.entries(files)) {
+          graph[array] = new Uint32Array(await (await fetch(`/model/${file}.u32`)).arrayBuffer());
+        }
+        const began = performance.now();
+        const embedding = await embedGraph(graph, options);
+        const { rows } = await embedding.integers();
+        const seconds = (performance.now() - began) / 1000;
+        if (!rows.some((entry) => entry !== 0)) throw new Error("no vectors");
+        return seconds;
+      },
+      [files, options],
+    );
     const peaks = children("--type=renderer")
       .map(peakMemory)
       .filter((peak) => peak !== undefined);

@@ -1,7 +1,7 @@
-"""F1 of vectors by DeepWalk's protocol, as one JSON object: python score.py VECTORS.npy IDS LABELS SPLITS.
+"""F1 of vectors by DeepWalk's protocol, as one JSON object: python score.py VECTORS.npy IDS LABELS SPLITS FIRST.
 
 One-vs-rest logistic regression with C = 0.1, the constant being one of the penalised coefficients (as in liblinear); each node of the
-test part is told how many labels it has. Splits are NumPy's permutations of seeds 0, 1, 2...
+test part is told how many labels it has. Splits are NumPy's permutations of seeds FIRST, FIRST + 1...
 """
 
 import json
@@ -20,7 +20,7 @@ def learn(x, y, test):
     return model.decision_function(test)
 
 
-def main(vectors, ids, labels, splits):
+def main(vectors, ids, labels, splits, first):
     x = np.load(vectors)
     x = np.hstack([x, np.ones((len(x), 1), x.dtype)])
     rows = {line.strip(): row for row, line in enumerate(open(ids, encoding="utf-8"))}
@@ -33,7 +33,7 @@ def main(vectors, ids, labels, splits):
     result = {}
     for part in (10, 50, 90):
         scores = []
-        for seed in range(int(splits)):
+        for seed in range(int(first), int(first) + int(splits)):
             order = np.random.RandomState(seed).permutation(len(x))
             train, test = np.split(order, [len(x) * part // 100])
             columns = Parallel(n_jobs=-1, prefer="threads")(

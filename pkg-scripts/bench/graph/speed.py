@@ -1,6 +1,7 @@
 """A random graph, and what PyPI's fastrp takes for it.
 
-python speed.py make FOLDER NODES EDGES   writes edges.tsv, from.u32, to.u32 and csr.npz (each edge stored twice)
+python speed.py make FOLDER NODES EDGES   writes edges.tsv, from.u32, to.u32, and its rows: starts.u32, targets.u32 and
+                                          csr.npz (each edge stored twice)
 python speed.py peer FOLDER               one JSON object: seconds, without reading the file, and the peak of memory
 python speed.py run WORDS...              runs a command; its last line, with "peak", the most bytes it had
 """
@@ -20,6 +21,10 @@ def make(folder, nodes, edges):
     nodes, edges = int(nodes), int(edges)
     ends = np.random.default_rng(7).integers(0, nodes, (edges, 2), dtype=np.uint32)
     ends = ends[ends[:, 0] != ends[:, 1]]
+    # An edge that was drawn twice would have a weight of 2 in the one form and be there twice in the other.
+    pairs = ends.min(1).astype(np.uint64) << 32 | ends.max(1)
+    ends = ends[np.unique(pairs, return_index=True)[1]]
+    np.random.default_rng(8).shuffle(ends)
     a, b = ends.T
     with open(os.path.join(folder, "edges.tsv"), "w") as file:
         for first in range(0, len(a), 1 << 20):
@@ -29,6 +34,8 @@ def make(folder, nodes, edges):
     b.astype("<u4").tofile(os.path.join(folder, "to.u32"))
     ones = np.ones(2 * len(a))
     matrix = sp.coo_matrix((ones, (np.r_[a, b], np.r_[b, a])), shape=(nodes, nodes)).tocsr()
+    matrix.indptr.astype("<u4").tofile(os.path.join(folder, "starts.u32"))
+    matrix.indices.astype("<u4").tofile(os.path.join(folder, "targets.u32"))
     columns, starts = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
     np.savez(os.path.join(folder, "csr.npz"), starts=starts, columns=columns, values=matrix.data)
     print(json.dumps({"stored_edges": matrix.nnz}))

@@ -82,6 +82,41 @@ describe("an embedding", () => {
   });
 });
 
+test("compressed sparse rows are the graph of their edges", async () => {
+  const edges = { from: Uint32Array.of(0, 1, 2), to: Uint32Array.of(1, 2, 0) };
+  const rows = { starts: Uint32Array.of(0, 2, 4, 6), targets: Uint32Array.of(1, 2, 0, 2, 1, 0) };
+  const options = { dimensions: 16, unitPowers: false, centre: false, finish: "sum" };
+  await using(embedGraph(edges, options), (graph) =>
+    using(embedGraph(rows, options), async (other) => {
+      assert.deepEqual(other.info, graph.info);
+      assert.deepEqual(await other.integers(), await graph.integers());
+      assert.deepEqual(await other.keys(), ["0", "1", "2"]);
+    }),
+  );
+  await using(embedGraph(rows, { dimensions: 16 }), (graph) =>
+    using(embedGraph(rows, options), async (other) => assert.notDeepEqual(await other.integers(), await graph.integers())),
+  );
+});
+
+test("properties and vectors of one's own start nodes, and such a graph cannot be changed", async () => {
+  const keys = ["a", "c"];
+  const options = { dimensions: 16, weights: [1], finish: "sum", centre: false, keep: true };
+  const properties = { keys, values: Float32Array.of(1, 0, 0, 1) };
+  await using(embedGraph("a b\nb c\n", { ...options, properties, propertyRatio: 0.5 }), async (graph) => {
+    const { rows } = await graph.integers();
+    const [a, b] = [rows.subarray(8, 16), rows.subarray(24, 32)];
+    assert.ok(a.some((entry) => entry !== 0));
+    assert.ok(b.every((entry) => entry === 0));
+    await failsWith("unsupported", graph.change({ added: [["a", "c"]] }));
+  });
+  const initial = { values: Float32Array.from({ length: 48 }, (_, i) => (i % 17 === 0 ? 3 : 0)) };
+  await using(embedGraph("a b\nb c\n", { ...options, initial }), async (graph) => {
+    const { rows } = await graph.integers();
+    assert.deepEqual([rows[0], rows[17], rows[34], rows[1]], [rows[0], rows[0], rows[0], 0]);
+    assert.ok(rows[0] > 0);
+  });
+});
+
 describe("changes", () => {
   test("are a full run's result", async () => {
     const options = { dimensions: 32, keep: true };
@@ -109,6 +144,29 @@ describe("what is wrong is told", () => {
     ["a seed", "input", "a b\n", { seed: 0.5 }, /^seed/],
     ["a direction", "input", "a b\n", { direction: "up" }, /^direction/],
     ["a step", "input", "a b\n", { step: "jump" }, /^step/],
+    ["rows that end early", "input", { starts: Uint32Array.of(0, 2), targets: Uint32Array.of(0) }, {}, /^starts of rows/],
+    ["rows of no node", "input", { starts: Uint32Array.of(0), targets: Uint32Array.of() }, {}, /empty/],
+    [
+      "a property of a node that is not there",
+      "missing",
+      "a b\n",
+      { properties: { keys: ["c"], values: Float32Array.of(1) }, propertyRatio: 0.5 },
+      /^properties: no node c/,
+    ],
+    [
+      "properties that are none",
+      "value",
+      "a b\n",
+      { properties: { keys: ["a"], values: Float32Array.of(NaN) }, propertyRatio: 0.5 },
+      /^properties: node a: value NaN/,
+    ],
+    [
+      "vectors of another length",
+      "shape",
+      "a b\n",
+      { initial: { values: new Float32Array(6) }, dimensions: 4 },
+      /^initial vectors: 3 columns, 4 dimensions/,
+    ],
   ]) {
     test(what, async () => {
       const error = await failsWith(code, embedGraph(data, options));

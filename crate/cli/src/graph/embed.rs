@@ -21,7 +21,7 @@ use crate::{progress::Bar, threads::Threads};
 pub struct Arguments {
     /// Edges: TSV, CSV, SNAP, Matrix Market, or the JSON that graphology exports; - for standard input
     edges: PathBuf,
-    /// Where the vectors go: .npy or .csv
+    /// Where the vectors go: .npy, .csv or .parquet
     #[arg(short, long)]
     output: PathBuf,
     /// Where the ids of nodes go, a line each, in the order of the vectors
@@ -140,7 +140,7 @@ impl OptionArguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    output::check(&arguments.output)?;
+    output::check(&arguments.output, arguments.numbers)?;
     let mut options = arguments.options.options()?;
     options.keep = arguments.state.is_some();
     let team = arguments.threads.team()?;

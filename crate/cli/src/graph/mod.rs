@@ -6,6 +6,7 @@ mod input;
 mod neighbors;
 mod npy;
 mod output;
+mod parquet;
 mod state;
 mod update;
 

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     hash::{BuildHasher, RandomState},
     io::{BufWriter, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +15,7 @@ use nomul::{
     team::Team,
 };
 
-use super::npy;
+use super::{npy, parquet::Parquet};
 use crate::{folder::io, progress::Bar, signals};
 
 /// Numbers of a vector in the file.
@@ -73,19 +74,35 @@ impl Drop for Output {
 /// Nodes written at a time.
 const NODES: usize = 1 << 13;
 
-/// Refuses endings that nothing is written for.
-pub fn check(path: &Path) -> Result<()> {
-    match ending(path) {
-        "npy" | "csv" => Ok(()),
-        _ => bail!(Input, "{}: vectors are written as .npy or .csv", path.display()),
+/// What a file is, by its ending.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Npy,
+    Csv,
+    Parquet,
+}
+
+fn kind(path: &Path) -> Option<Kind> {
+    match path.extension()?.to_str()? {
+        "npy" => Some(Kind::Npy),
+        "csv" => Some(Kind::Csv),
+        "parquet" => Some(Kind::Parquet),
+        _ => None,
     }
 }
 
-fn ending(path: &Path) -> &str {
-    path.extension().and_then(|ending| ending.to_str()).unwrap_or("")
+/// Refuses endings that nothing is written for, and numbers that a file does not hold.
+pub fn check(path: &Path, numbers: Numbers) -> Result<()> {
+    match kind(path) {
+        None => bail!(Input, "{}: vectors are written as .npy, .csv or .parquet", path.display()),
+        Some(Kind::Csv | Kind::Parquet) if numbers != Numbers::F32 => {
+            bail!(Input, "{}: only .npy holds integers, --type f32 is what this one holds", path.display())
+        }
+        Some(_) => Ok(()),
+    }
 }
 
-/// Writes the vectors, in the order of nodes; `.csv` has the id of each node in front.
+/// Writes the vectors, in the order of nodes; `.csv` and `.parquet` have the id of each node beside them.
 pub fn vectors(
     path: &Path,
     numbers: Numbers,
@@ -94,57 +111,91 @@ pub fn vectors(
     team: &dyn Team,
     bar: &Bar,
 ) -> Result<()> {
-    let (nodes, dimensions) = (vectors.nodes(), vectors.dimensions());
-    let mut output = Output::new(path)?;
-    let is_csv = ending(path) == "csv";
-    if is_csv {
-        let names: Vec<String> = (0..dimensions).map(|column| format!("v{column}")).collect();
-        output.write(format!("id,{}\n", names.join(",")).as_bytes())?;
-    } else {
-        output.write(&npy::header(numbers, nodes, dimensions))?;
-    }
-    let mut rows = vec![0i16; NODES.min(nodes) * dimensions];
-    let mut bytes = Vec::new();
-    for first in (0..nodes).step_by(NODES) {
-        let rows = &mut rows[..NODES.min(nodes - first) * dimensions];
-        vectors.write(team, first, rows);
-        bytes.clear();
-        if is_csv {
-            for (node, row) in (first..).zip(rows.chunks(dimensions)) {
-                let id = graph.keys().get(node).to_string();
-                bytes.extend_from_slice(quoted(&id).as_bytes());
-                for &entry in row {
-                    bytes.extend_from_slice(format!(",{}", to_float(entry, vectors.unit())).as_bytes());
-                }
-                bytes.push(b'\n');
+    let (dimensions, unit) = (vectors.dimensions(), vectors.unit());
+    let mut rows = vec![0i16; NODES.min(vectors.nodes()) * dimensions];
+    let (mut values, mut bytes) = (Vec::new(), Vec::new());
+    write(path, numbers, graph, dimensions, |nodes, target| {
+        let rows = &mut rows[..nodes.len() * dimensions];
+        vectors.write(team, nodes.start, rows);
+        bar.show("writing vectors", nodes.end as u64, vectors.nodes() as u64);
+        match target {
+            Target::Bytes(output) => {
+                bytes.clear();
+                encode(rows, numbers, unit, &mut bytes);
+                output.write(&bytes)
             }
-        } else {
-            encode(rows, numbers, vectors.unit(), &mut bytes);
+            Target::Values(take) => {
+                values.clear();
+                values.extend(rows.iter().map(|&entry| to_float(entry, unit)));
+                take(&values)
+            }
         }
-        output.write(&bytes)?;
-        bar.show("writing vectors", (first + rows.len() / dimensions) as u64, nodes as u64);
-    }
-    output.finish()
+    })
 }
 
-/// Writes vectors of floats, as `.npy` or `.csv`.
+/// Writes vectors of floats.
 pub fn floats(path: &Path, graph: &Graph, table: &Table) -> Result<()> {
+    let columns = table.columns();
+    write(path, Numbers::F32, graph, columns, |nodes, target| {
+        let values: Vec<f32> = nodes.flat_map(|node| table.row(node)).copied().collect();
+        match target {
+            Target::Bytes(output) => {
+                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                output.write(&bytes)
+            }
+            Target::Values(take) => take(&values),
+        }
+    })
+}
+
+/// Where the vectors of some nodes go: as bytes behind those before them, or as floats.
+enum Target<'a> {
+    Bytes(&'a mut Output),
+    Values(&'a mut dyn FnMut(&[f32]) -> Result<()>),
+}
+
+/// Writes a file of what `part(nodes, target)` hands to the target.
+fn write(
+    path: &Path,
+    numbers: Numbers,
+    graph: &Graph,
+    dimensions: usize,
+    mut part: impl FnMut(Range<usize>, Target) -> Result<()>,
+) -> Result<()> {
     let mut output = Output::new(path)?;
-    let is_csv = ending(path) == "csv";
-    if is_csv {
-        let names: Vec<String> = (0..table.columns()).map(|column| format!("v{column}")).collect();
-        output.write(format!("id,{}\n", names.join(",")).as_bytes())?;
-    } else {
-        output.write(&npy::header(Numbers::F32, graph.nodes(), table.columns()))?;
-    }
-    for node in 0..graph.nodes() {
-        if is_csv {
-            let numbers: Vec<String> = table.row(node).iter().map(f32::to_string).collect();
-            let id = graph.keys().get(node).to_string();
-            output.write(format!("{},{}\n", quoted(&id), numbers.join(",")).as_bytes())?;
-        } else {
-            let bytes: Vec<u8> = table.row(node).iter().flat_map(|value| value.to_le_bytes()).collect();
-            output.write(&bytes)?;
+    let parts = (0..graph.nodes()).step_by(NODES).map(|first| first..graph.nodes().min(first + NODES));
+    match kind(path) {
+        Some(Kind::Csv) => {
+            let names: Vec<String> = (0..dimensions).map(|column| format!("v{column}")).collect();
+            output.write(format!("id,{}\n", names.join(",")).as_bytes())?;
+            for nodes in parts {
+                let mut lines = String::new();
+                part(nodes.clone(), Target::Values(&mut |values| {
+                    for (node, row) in nodes.clone().zip(values.chunks(dimensions)) {
+                        lines.push_str(&quoted(&graph.keys().get(node).to_string()));
+                        row.iter().for_each(|value| lines.push_str(&format!(",{value}")));
+                        lines.push('\n');
+                    }
+                    Ok(())
+                }))?;
+                output.write(lines.as_bytes())?;
+            }
+        }
+        Some(Kind::Parquet) => {
+            let mut file = Parquet::new(&mut output.file, dimensions).map_err(|error| error.at(path.display()))?;
+            for nodes in parts {
+                part(nodes.clone(), Target::Values(&mut |values| {
+                    let ids = nodes.clone().map(|node| graph.keys().get(node).to_string());
+                    file.write(ids, values).map_err(|error| error.at(path.display()))
+                }))?;
+            }
+            file.finish().map_err(|error| error.at(path.display()))?;
+        }
+        _ => {
+            output.write(&npy::header(numbers, graph.nodes(), dimensions))?;
+            for nodes in parts {
+                part(nodes, Target::Bytes(&mut output))?;
+            }
         }
     }
     output.finish()

@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Edges that go: two ids on each line
     #[arg(long)]
     remove: Option<PathBuf>,
-    /// Where the vectors go: .npy or .csv
+    /// Where the vectors go: .npy, .csv or .parquet
     #[arg(short, long)]
     output: PathBuf,
     /// Where the ids of nodes go, a line each, in the order of the vectors
@@ -62,7 +62,7 @@ fn edges(path: Option<&PathBuf>) -> Result<Vec<(String, String, f32)>> {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    output::check(&arguments.output)?;
+    output::check(&arguments.output, arguments.numbers)?;
     let (added, removed) = (edges(arguments.add.as_ref())?, edges(arguments.remove.as_ref())?);
     if added.is_empty() && removed.is_empty() {
         bail!(Input, "nothing to do: --add and --remove name edges that come and go");

@@ -169,38 +169,6 @@ pub fn check_weight(weight: f32) -> Result<()> {
 }
 
 impl Graph {
-    /// From typed arrays: the ends of each edge as numbers, weights for none or all of them. With `nodes`, the nodes are
-    /// 0 to that number less one, whether they have edges or not.
-    pub fn from_arrays(
-        from: &[u32],
-        to: &[u32],
-        weights: &[f32],
-        nodes: Option<u32>,
-        options: GraphOptions,
-    ) -> Result<Graph> {
-        if from.len() != to.len() || !(weights.is_empty() || weights.len() == from.len()) {
-            bail!(Input, "{} sources, {} targets, {} weights", from.len(), to.len(), weights.len());
-        }
-        let mut builder = Builder::new(options);
-        builder.expect(nodes.unwrap_or(0).into(), from.len() as u64, !weights.is_empty())?;
-        for node in 0..nodes.unwrap_or(0) {
-            builder.node(Key::Number(node.into()))?;
-        }
-        for (i, (&from, &to)) in from.iter().zip(to).enumerate() {
-            if let Some(nodes) = nodes
-                && from.max(to) >= nodes
-            {
-                bail!(Input, "edge {i}: node {} of {nodes}", from.max(to));
-            }
-            let weight = weights.get(i).copied().unwrap_or(1.0);
-            let edge = builder.edge(Key::Number(from.into()), Key::Number(to.into()), weight);
-            edge.map_err(|error| error.at(format_args!("edge {i}")))?;
-        }
-        builder.build()
-    }
-}
-
-impl Graph {
     /// The node of a key.
     pub fn find(&self, key: Key) -> Result<u32> {
         match self.keys.find(key) {

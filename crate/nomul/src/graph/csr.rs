@@ -123,41 +123,14 @@ pub struct Csr {
 impl Csr {
     /// Places the edges; takes them apart as it goes.
     pub fn build(nodes: usize, mut edges: Edges, direction: Direction) -> Result<Csr> {
-        let mut starts = super::memory::zeroed(nodes + 2, "starts of rows")?;
-        // Degrees, two places on, so that after the running sums a node's start is one place on, where placing moves
-        // it to the node's end, which is the next node's start.
-        for ([from, to], _) in edges.iter() {
-            let (a, b) = stored(from, to, direction);
-            starts[a.0 as usize + 2] += 1;
-            if let Some((b, _)) = b {
-                starts[b as usize + 2] += 1;
-            }
-        }
-        let mut sum = 0u32;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        let mut targets: Vec<u32> = super::memory::zeroed(sum as usize, "neighbours")?;
-        let mut weights = Vec::new();
-        if edges.weighted {
-            weights = super::memory::zeroed(sum as usize, "weights of neighbours")?;
-        }
+        let mut placing = Placing::new(nodes, direction)?;
+        edges.iter().for_each(|([from, to], _)| placing.count(from, to));
+        placing.open(edges.weighted)?;
         for block in edges.blocks.drain(..) {
-            for (i, &[from, to]) in block.ends.iter().enumerate() {
-                let (a, b) = stored(from, to, direction);
-                for (node, target) in core::iter::once(a).chain(b) {
-                    let place = &mut starts[node as usize + 1];
-                    targets[*place as usize] = target;
-                    if let Some(weight) = block.weights.get(i) {
-                        weights[*place as usize] = *weight;
-                    }
-                    *place += 1;
-                }
-            }
+            let weights = block.weights.iter().copied().chain(core::iter::repeat(1.0));
+            block.ends.iter().zip(weights).for_each(|(&[from, to], weight)| placing.place(from, to, weight));
         }
-        starts.pop();
-        Ok(Csr { starts, targets, weights })
+        Ok(placing.finish())
     }
 
     /// From parts that were made elsewhere: `starts` one longer than there are nodes, `weights` empty or as long as
@@ -269,6 +242,66 @@ impl Csr {
     #[inline]
     fn row(&self, node: usize) -> core::ops::Range<usize> {
         self.starts[node] as usize..self.starts[node + 1] as usize
+    }
+}
+
+/// Rows in the making: every edge is counted, then every edge is placed, in the same order both times.
+pub(super) struct Placing {
+    csr: Csr,
+    direction: Direction,
+}
+
+impl Placing {
+    /// Nothing counted yet.
+    pub(super) fn new(nodes: usize, direction: Direction) -> Result<Placing> {
+        let starts = super::memory::zeroed(nodes + 2, "starts of rows")?;
+        Ok(Placing { csr: Csr { starts, ..Csr::default() }, direction })
+    }
+
+    /// Counts an edge.
+    #[inline(always)]
+    pub(super) fn count(&mut self, from: u32, to: u32) {
+        // Degrees, two places on, so that after the running sums a node's start is one place on, where placing moves
+        // it to the node's end, which is the next node's start.
+        let (a, b) = stored(from, to, self.direction);
+        self.csr.starts[a.0 as usize + 2] += 1;
+        if let Some((b, _)) = b {
+            self.csr.starts[b as usize + 2] += 1;
+        }
+    }
+
+    /// Makes room for what was counted.
+    pub(super) fn open(&mut self, weighted: bool) -> Result<()> {
+        let mut sum = 0u32;
+        for start in &mut self.csr.starts {
+            sum += *start;
+            *start = sum;
+        }
+        self.csr.targets = super::memory::zeroed(sum as usize, "neighbours")?;
+        if weighted {
+            self.csr.weights = super::memory::zeroed(sum as usize, "weights of neighbours")?;
+        }
+        Ok(())
+    }
+
+    /// Places an edge.
+    #[inline(always)]
+    pub(super) fn place(&mut self, from: u32, to: u32, weight: f32) {
+        let (a, b) = stored(from, to, self.direction);
+        for (node, target) in core::iter::once(a).chain(b) {
+            let place = &mut self.csr.starts[node as usize + 1];
+            self.csr.targets[*place as usize] = target;
+            if let Some(slot) = self.csr.weights.get_mut(*place as usize) {
+                *slot = weight;
+            }
+            *place += 1;
+        }
+    }
+
+    /// All that was placed.
+    pub(super) fn finish(mut self) -> Csr {
+        self.csr.starts.pop();
+        self.csr
     }
 }
 

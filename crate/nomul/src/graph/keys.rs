@@ -40,7 +40,7 @@ impl fmt::Display for Key<'_> {
 }
 
 /// No node.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// The keys of nodes 0, 1, 2… and the way back.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +60,20 @@ pub struct Keys {
 impl Keys {
     /// The most nodes.
     pub const MOST: usize = u32::MAX as usize - 1;
+
+    /// Numbers alone: of each its node, counted from 0 in ascending order, or [`NONE`].
+    pub(super) fn numbered(small: Vec<u32>) -> Result<Keys> {
+        let mut slots = Vec::new();
+        memory::reserve(&mut slots, small.iter().filter(|&&node| node != NONE).count(), "keys of nodes")?;
+        slots.extend((0..).zip(&small).filter(|(_, node)| **node != NONE).map(|(number, _)| number));
+        Ok(Keys { slots, small, ..Keys::default() })
+    }
+
+    /// The node of a number that is known to be in the table of small ones.
+    #[inline(always)]
+    pub(super) fn small(&self, number: u32) -> u32 {
+        self.small[number as usize]
+    }
 
     /// How many.
     pub fn len(&self) -> usize {

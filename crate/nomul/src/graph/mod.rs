@@ -17,6 +17,7 @@
 //! # nomul::Result::Ok(())
 //! ```
 
+mod arrays;
 pub mod build;
 pub mod csr;
 pub mod evaluate;

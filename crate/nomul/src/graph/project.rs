@@ -73,10 +73,14 @@ impl Sparsity {
 #[inline(always)]
 pub fn signs(stream: &mut Stream, threshold: u16, row: &mut [i8]) {
     let last = u16::MAX - threshold;
-    for four in row.chunks_mut(4) {
-        let draws = stream.draw();
-        for (i, entry) in four.iter_mut().enumerate() {
-            let draw = (draws >> (16 * i)) as u16;
+    // Drawn first and compared then, so that many are compared at once.
+    for part in row.chunks_mut(64) {
+        let mut draws = [0u16; 64];
+        for four in &mut draws.as_chunks_mut::<4>().0[..part.len().div_ceil(4)] {
+            let draw = stream.draw();
+            *four = [draw as u16, (draw >> 16) as u16, (draw >> 32) as u16, (draw >> 48) as u16];
+        }
+        for (entry, draw) in part.iter_mut().zip(draws) {
             *entry = i8::from(draw < threshold) - i8::from(draw > last);
         }
     }

@@ -202,11 +202,9 @@ impl<'a> Start<'a> {
         let mut stream = Stream::of(self.graph.keys().get(node), self.seed, 0);
         signs(&mut stream, self.threshold, &mut row[..self.projected]);
         for entry in &mut row[..self.projected] {
-            *entry = match *entry {
-                1.. => mantissa,
-                0 => 0,
-                ..0 => -mantissa,
-            };
+            // 1 and -1 are masks of themselves: no branch, many at once.
+            let sign = *entry >> 7;
+            *entry = ((mantissa & -(*entry & 1)) ^ sign) - sign;
         }
         *exponent = power as i16;
         if let Some(properties) = self.given.properties {

@@ -24,6 +24,14 @@ impl Simd for Wasm {
     const STREAMS: usize = 2;
     const BOTH: bool = false;
 
+    /// There is no hint, so one byte of each cache line is read: reads that wait for memory do not wait for each other.
+    #[inline(always)]
+    fn prefetch_row(self, row: &[i8]) {
+        for line in row.chunks(64) {
+            // SAFETY: the reference covers at least one byte. Volatile, as nobody asks for what is read.
+            unsafe { line.as_ptr().read_volatile() };
+        }
+    }
     #[inline(always)]
     fn load(self, bytes: &[u8; 16]) -> v128 {
         // SAFETY: the reference covers the 16 bytes; the instruction asks for no alignment.

@@ -57,13 +57,17 @@ export interface GraphEmbedding {
 
 export function graphEmbedder(platform: Platform): EmbedGraph {
   return async (edges, options = {}) => {
-    const { signal, onProgress, dimensions, weights, beta, sparsity, step, finish, seed, keep } = options;
+    const { signal, onProgress, dimensions, weights, beta, sparsity, step, unitPowers, centre, finish } = options;
+    const { seed, keep, properties, propertyRatio, initial } = options;
     const client = await start<GraphCalls>(platform, "graph", options);
     try {
       await read(client, edges, options);
       const info = await client.call(
         "embed",
-        { dimensions, weights, beta, sparsity, step, finish, seed, keep },
+        {
+          ...{ dimensions, weights, beta, sparsity, step, unitPowers, centre, finish, seed, keep },
+          ...{ properties, propertyRatio, initial },
+        },
         { signal, onEvent: (event) => onProgress?.({ phase: "embedding", ...event }) },
       );
       return new Handle(client, info);
@@ -81,6 +85,11 @@ async function read(client: Client<GraphCalls>, edges: GraphData, options: Embed
     const given = weighted !== false && weights !== undefined ? weights : new Float32Array();
     const arrays = { from, to, weights: given, nodes, direction, duplicates, selfLoops };
     return client.call("arrays", arrays, { signal });
+  }
+  if (typeof edges === "object" && "starts" in edges) {
+    const { starts, targets, weights = new Float32Array() } = edges;
+    const given = weighted === false ? new Float32Array() : weights;
+    return client.call("rows", { starts, targets, weights: given, direction }, { signal });
   }
   await client.call("read", { direction, duplicates, selfLoops, weighted }, { signal });
   const whole = typeof edges === "string" ? new TextEncoder().encode(edges) : edges;
@@ -108,12 +117,15 @@ class Handle implements GraphEmbedding {
   }
 
   integers() {
-    return this.#client.call("rows", undefined);
+    return this.#client.call("vectors", undefined);
   }
 
   async vectors(): Promise<Float32Array<ArrayBuffer>> {
     const { rows, unit } = await this.integers();
-    return Float32Array.from(rows, (number) => number * 2 ** unit);
+    const [vectors, one] = [new Float32Array(rows.length), 2 ** unit];
+    // A plain loop: there may be 10^8 of them.
+    for (let i = 0; i < rows.length; i++) vectors[i] = rows[i]! * one;
+    return vectors;
   }
 
   neighbours(

@@ -14,9 +14,14 @@ export interface GraphCalls {
     event: never;
     result: undefined;
   };
+  rows: {
+    arguments: Pick<GraphOptions, "direction"> & { starts: Uint32Array; targets: Uint32Array; weights: Float32Array };
+    event: never;
+    result: undefined;
+  };
   embed: { arguments: EmbedOptions; event: { done: number; total: number }; result: GraphInfo };
   keys: { arguments: undefined; event: never; result: string[] };
-  rows: { arguments: undefined; event: never; result: { rows: Int16Array<ArrayBuffer>; unit: number } };
+  vectors: { arguments: undefined; event: never; result: { rows: Int16Array<ArrayBuffer>; unit: number } };
   neighbours: {
     arguments: { key: string; k: number; candidates: number | undefined };
     event: never;

@@ -46,28 +46,42 @@ export function handlers(engine: Engine): HandlersOf<GraphCalls> {
       graph = engine.GraphVectors.fromArrays(from, to, weights, known, direction, duplicates === "add", selfLoops);
       return undefined;
     },
+    rows: async ({ starts, targets, weights, direction = "undirected" }) => {
+      graph = engine.GraphVectors.fromRows(starts, targets, weights, direction);
+      return undefined;
+    },
     embed: async (options, { emit }) => {
       const { dimensions = 128, weights, beta, sparsity = 3, step = "mean", finish = "sphere" } = options;
-      const { seed = 0, keep = false } = options;
+      const { unitPowers = true, centre = true, seed = 0, keep = false } = options;
+      const { properties, propertyRatio = 0, initial } = options;
       if (!Number.isSafeInteger(seed) || seed < 0) {
         throw new NomulError("input", `seed: ${seed} is not a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`);
       }
       if (sparsity === 0) throw new NomulError("input", "sparsity: 0 is not within 1 to 32768");
+      if (properties) ready().setProperties(properties.keys && [...properties.keys], properties.values);
+      if (initial) ready().setInitial(initial.keys && [...initial.keys], initial.values);
       ready().embed(
         count(dimensions, "dimensions"),
         weights && Float32Array.from(weights),
         beta,
         sparsity === "root" ? 0 : sparsity,
         step,
+        unitPowers,
+        centre,
         finish,
         seed,
+        propertyRatio,
         keep,
         (done: number, total: number) => emit({ done, total }),
       );
       return info();
     },
     keys: async () => keys(),
-    rows: async () => ({ rows: ready().rows(0, ready().nodes) as Int16Array<ArrayBuffer>, unit: ready().unit }),
+    vectors: async () => {
+      const rows = new Int16Array(ready().nodes * ready().dimensions);
+      ready().write(rows);
+      return { rows, unit: ready().unit };
+    },
     neighbours: async ({ key, k, candidates }) => {
       const node = ready().find(key);
       const found = ready().neighbours(node, count(k, "k"), candidates && count(candidates, "candidates"));

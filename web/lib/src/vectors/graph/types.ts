@@ -3,14 +3,23 @@
 /**
  * A graph's edges: a text or its bytes, or typed arrays of the ends of each edge. A text is an edge list (a line for each
  * edge: two keys and perhaps a weight, separated by tabs, commas or blanks), a Matrix Market file, or what graphology exports
- * as JSON; its first bytes tell which.
+ * as JSON; its first bytes tell which. `starts` and `targets` are compressed sparse rows, as SciPy's `csr_matrix` has them: node `i`
+ * sums over `targets[starts[i]..starts[i + 1]]`, and options of reading do not apply.
  */
 export type GraphData =
   | string
   | Uint8Array<ArrayBuffer>
   | Blob
   | AsyncIterable<Uint8Array<ArrayBuffer>>
-  | { from: Uint32Array; to: Uint32Array; weights?: Float32Array | undefined; nodes?: number | undefined };
+  | { from: Uint32Array; to: Uint32Array; weights?: Float32Array | undefined; nodes?: number | undefined }
+  | { starts: Uint32Array; targets: Uint32Array; weights?: Float32Array | undefined };
+
+/** Numbers of nodes: of these keys, or of all nodes in their order; as many for each. */
+export interface NodeValues {
+  keys?: readonly string[] | undefined;
+  /** (node, number). */
+  values: Float32Array;
+}
 
 /** What becomes of the edges that are read. */
 export interface GraphOptions {
@@ -36,10 +45,20 @@ export interface EmbedOptions {
   sparsity?: number | "root" | undefined;
   /** A propagation: the mean over neighbours (the default), their sum, or their sum scaled to length 1 as in Neo4j. */
   step?: "mean" | "sum" | "unit" | undefined;
+  /** Scale each power's rows to length 1 before they are added; true by default. */
+  unitPowers?: boolean | undefined;
+  /** Take from each power what its rows have in common; true by default. */
+  centre?: boolean | undefined;
   /** The weighted sum of powers, with standardised columns, or with rows of one length after that (the default). */
   finish?: "sum" | "zscore" | "sphere" | undefined;
   /** Where random numbers start: a whole number from 0 to 2^53 - 1, 0 by default. */
   seed?: number | undefined;
+  /** Properties of nodes, from which the last dimensions start; needs `propertyRatio`. */
+  properties?: NodeValues | undefined;
+  /** The part of the dimensions that starts with properties: 0 to 1. */
+  propertyRatio?: number | undefined;
+  /** Vectors to start with in place of random ones, as many numbers as there are dimensions. */
+  initial?: NodeValues | undefined;
   /** Keep all powers, which {@link GraphEmbedding.reweigh} and {@link GraphEmbedding.change} need; costs their memory. */
   keep?: boolean | undefined;
 }
