@@ -144,9 +144,7 @@ async function scaling(program, temporary) {
   const dimensions = [];
   for (const edges of [50_000, 500_000, 5_000_000]) {
     say(`- ${2 * edges} stored edges`);
-    const made = last(
-      await output(program, [script("speed.py"), "make", temporary, String(edges / 5), String(edges)]),
-    );
+    const made = last(await output(program, [script("speed.py"), "make", temporary, String(edges / 5), String(edges)]));
     points.push({ ...made, seconds: await seconds(temporary) });
     if (edges !== 500_000) continue;
     for (const size of [32, 128, 512]) {
@@ -156,7 +154,15 @@ async function scaling(program, temporary) {
   return { points, exponent: exponent(points, "stored_edges"), dimensions };
 }
 
-async function run({ data, splits = "10", "first-split": first = "0", nodes = "1000000", edges = "5000000", rounds, only }) {
+async function run({
+  data,
+  splits = "10",
+  "first-split": first = "0",
+  nodes = "1000000",
+  edges = "5000000",
+  rounds,
+  only,
+}) {
   const times = chosenRounds(rounds);
   const folder = only === "speed" ? undefined : dataFolder(data);
   const program = await python();

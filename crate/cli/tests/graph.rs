@@ -59,7 +59,10 @@ fn parquet_holds_what_npy_holds() {
     fs::write(path.join("edges.tsv"), edges()).unwrap();
     for words in [&[][..], &["--float"]] {
         for name in ["v.npy", "v.parquet"] {
-            json(&nomul(path, &[&["embed", "edges.tsv", "-o", name, "-d", "48", "--ids", "ids", "--json"], words].concat()));
+            json(&nomul(
+                path,
+                &[&["embed", "edges.tsv", "-o", name, "-d", "48", "--ids", "ids", "--json"], words].concat(),
+            ));
         }
         let npy = fs::read(path.join("v.npy")).unwrap();
         let wanted: Vec<f32> = npy[npy.len() - 40 * 48 * 4..]

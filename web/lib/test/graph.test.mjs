@@ -94,7 +94,9 @@ test("compressed sparse rows are the graph of their edges", async () => {
     }),
   );
   await using(embedGraph(rows, { dimensions: 16 }), (graph) =>
-    using(embedGraph(rows, options), async (other) => assert.notDeepEqual(await other.integers(), await graph.integers())),
+    using(embedGraph(rows, options), async (other) =>
+      assert.notDeepEqual(await other.integers(), await graph.integers()),
+    ),
   );
 });
 
@@ -144,7 +146,13 @@ describe("what is wrong is told", () => {
     ["a seed", "input", "a b\n", { seed: 0.5 }, /^seed/],
     ["a direction", "input", "a b\n", { direction: "up" }, /^direction/],
     ["a step", "input", "a b\n", { step: "jump" }, /^step/],
-    ["rows that end early", "input", { starts: Uint32Array.of(0, 2), targets: Uint32Array.of(0) }, {}, /^starts of rows/],
+    [
+      "rows that end early",
+      "input",
+      { starts: Uint32Array.of(0, 2), targets: Uint32Array.of(0) },
+      {},
+      /^starts of rows/,
+    ],
     ["rows of no node", "input", { starts: Uint32Array.of(0), targets: Uint32Array.of() }, {}, /empty/],
     [
       "a property of a node that is not there",

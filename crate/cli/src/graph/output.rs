@@ -170,24 +170,30 @@ fn write(
             output.write(format!("id,{}\n", names.join(",")).as_bytes())?;
             for nodes in parts {
                 let mut lines = String::new();
-                part(nodes.clone(), Target::Values(&mut |values| {
-                    for (node, row) in nodes.clone().zip(values.chunks(dimensions)) {
-                        lines.push_str(&quoted(&graph.keys().get(node).to_string()));
-                        row.iter().for_each(|value| lines.push_str(&format!(",{value}")));
-                        lines.push('\n');
-                    }
-                    Ok(())
-                }))?;
+                part(
+                    nodes.clone(),
+                    Target::Values(&mut |values| {
+                        for (node, row) in nodes.clone().zip(values.chunks(dimensions)) {
+                            lines.push_str(&quoted(&graph.keys().get(node).to_string()));
+                            row.iter().for_each(|value| lines.push_str(&format!(",{value}")));
+                            lines.push('\n');
+                        }
+                        Ok(())
+                    }),
+                )?;
                 output.write(lines.as_bytes())?;
             }
         }
         Some(Kind::Parquet) => {
             let mut file = Parquet::new(&mut output.file, dimensions).map_err(|error| error.at(path.display()))?;
             for nodes in parts {
-                part(nodes.clone(), Target::Values(&mut |values| {
-                    let ids = nodes.clone().map(|node| graph.keys().get(node).to_string());
-                    file.write(ids, values).map_err(|error| error.at(path.display()))
-                }))?;
+                part(
+                    nodes.clone(),
+                    Target::Values(&mut |values| {
+                        let ids = nodes.clone().map(|node| graph.keys().get(node).to_string());
+                        file.write(ids, values).map_err(|error| error.at(path.display()))
+                    }),
+                )?;
             }
             file.finish().map_err(|error| error.at(path.display()))?;
         }

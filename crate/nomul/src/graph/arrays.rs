@@ -62,7 +62,9 @@ impl Graph {
             (Some(0), _) | (None, None) => bail!(Input, "the graph is empty: there is no edge and no node"),
             (Some(nodes), _) => Keys::up_to(nodes)?,
             // A table of all numbers up to the largest, if that is not much more than there are ends.
-            (None, Some(largest)) if (largest as usize) < (1 << 16) + 4 * from.len() => Keys::of_ends(from, to, largest)?,
+            (None, Some(largest)) if (largest as usize) < (1 << 16) + 4 * from.len() => {
+                Keys::of_ends(from, to, largest)?
+            }
             (None, Some(_)) => return scattered(builder, ends),
         };
         // Numbers without gaps are their own places.
@@ -170,7 +172,8 @@ mod tests {
                     memory: None,
                 };
                 // Without gaps (but 0 to 9 are not all there), with gaps, and far apart.
-                for (by, weights) in [(1, &heavy[..]), (1, &[]), (1000, &heavy), (400_000_000, &heavy), (1, &[1.0; 8])] {
+                for (by, weights) in [(1, &heavy[..]), (1, &[]), (1000, &heavy), (400_000_000, &heavy), (1, &[1.0; 8])]
+                {
                     let (from, to) = (spread(from, by), spread(to, by));
                     let found = Graph::from_arrays(&from, &to, weights, None, options).unwrap();
                     let wanted = textbook(&from, &to, weights, options);
@@ -188,7 +191,10 @@ mod tests {
     #[test]
     fn rows_are_taken_as_they_are() {
         let graph = Graph::from_rows(vec![0, 2, 2, 3], vec![2, 2, 0], Vec::new()).unwrap();
-        assert_eq!((graph.nodes(), graph.csr().neighbours(0), graph.find(Key::Number(2)).unwrap()), (3, &[2, 2][..], 2));
+        assert_eq!(
+            (graph.nodes(), graph.csr().neighbours(0), graph.find(Key::Number(2)).unwrap()),
+            (3, &[2, 2][..], 2)
+        );
     }
 
     #[test]

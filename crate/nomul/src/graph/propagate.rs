@@ -162,6 +162,8 @@ fn add<S: Simd>(s: S, from: &Rows, neighbours: &[u32], weights: &[f32], sums: &m
         for (i, row) in rows.iter_mut().enumerate() {
             *row = (neighbours[i], exponent_at(from, neighbours[i], weights.get(chunk * AT_ONCE + i)) - unit);
         }
+        // Those that are shifted furthest come first.
+        rows.sort_unstable_by_key(|&(_, shift)| core::cmp::Reverse(shift));
         let mut blocks = sums.chunks_exact_mut(BLOCK);
         let mut column = 0;
         for sums in &mut blocks {
@@ -185,23 +187,37 @@ fn exponent_at(from: &Rows, neighbour: u32, weight: Option<&f32>) -> i32 {
     }
 }
 
-/// Adds `8 * V` columns of at most [`AT_ONCE`] rows, each shifted left by its number.
+/// Adds `8 * V` columns of at most [`AT_ONCE`] rows, each shifted left by its number, in falling order of these.
+///
+/// What several rows are shifted by is applied to their sum (Horner's scheme), one bit at a time: left shifts lose nothing, so it
+/// is the same, and shifting each row by a number that only it knows costs as much as all the rest.
 #[inline(always)]
 fn add_block<S: Simd, const V: usize>(s: S, from: &Rows, rows: &[(u32, i32)], column: usize, sums: &mut [i32]) {
     let mut small = [s.splat16(0); V];
-    for &(node, shift) in rows {
-        let row = from.row(node as usize)[column..column + 8 * V].as_chunks::<8>().0;
-        if shift >= 0 {
-            for i in 0..V {
-                small[i] = s.add16(small[i], s.shl16_by(s.load_extended(&row[i]), shift as u32));
-            }
-        } else if shift >= -8 {
-            let half = s.splat16(1 << (-shift - 1));
-            for i in 0..V {
-                small[i] = s.add16(small[i], s.sar16(s.add16(s.load_extended(&row[i]), half), -shift as u32));
-            }
+    let columns = |node: u32| from.row(node as usize)[column..column + 8 * V].as_chunks::<8>().0;
+    let left = rows.iter().take_while(|&&(_, shift)| shift >= 0).count();
+    let (left, right) = rows.split_at(left);
+    // How far what has been added is still to be shifted.
+    let mut pending = left.first().map_or(0, |&(_, shift)| shift);
+    for &(node, shift) in left {
+        let row = columns(node);
+        while pending > shift {
+            small.iter_mut().for_each(|small| *small = s.add16(*small, *small));
+            pending -= 1;
         }
-        // Else it is less than half a unit.
+        for i in 0..V {
+            small[i] = s.add16(small[i], s.load_extended(&row[i]));
+        }
+    }
+    for _ in 0..pending {
+        small.iter_mut().for_each(|small| *small = s.add16(*small, *small));
+    }
+    // What is further to the right is less than half a unit.
+    for &(node, shift) in right.iter().filter(|&&(_, shift)| shift >= -8) {
+        let (row, half) = (columns(node), s.splat16(1 << (-shift - 1)));
+        for i in 0..V {
+            small[i] = s.add16(small[i], s.sar16(s.add16(s.load_extended(&row[i]), half), -shift as u32));
+        }
     }
     let sums = sums.as_chunks_mut::<4>().0;
     for i in 0..V {

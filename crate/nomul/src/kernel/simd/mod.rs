@@ -83,8 +83,6 @@ pub trait Simd: Copy {
     fn shr16<const N: u32>(self, a: Self::V) -> Self::V;
     /// 16-bit lanes shifted right by the same count, below 16, the sign coming in.
     fn sar16(self, a: Self::V, count: u32) -> Self::V;
-    /// 16-bit lanes shifted left by the same count, below 16.
-    fn shl16_by(self, a: Self::V, count: u32) -> Self::V;
     /// 16-bit lanes shifted left.
     fn shl16<const N: u32>(self, a: Self::V) -> Self::V;
     /// Sixteen signed 16-bit lanes as bytes, saturating: `a` low, `b` high.

@@ -147,10 +147,6 @@ impl Simd for Neon {
         from16(op!(vshlq_s16(s16(a), vdupq_n_s16(-(count as i16)))))
     }
     #[inline(always)]
-    fn shl16_by(self, a: uint8x16_t, count: u32) -> uint8x16_t {
-        from16(op!(vshlq_s16(s16(a), vdupq_n_s16(count as i16))))
-    }
-    #[inline(always)]
     fn shl16<const N: u32>(self, a: uint8x16_t) -> uint8x16_t {
         from16(op!(vshlq_s16(s16(a), vdupq_n_s16(N as i16))))
     }

@@ -140,10 +140,6 @@ impl Simd for Scalar {
         map16(a, a, |x, _| x >> count)
     }
     #[inline(always)]
-    fn shl16_by(self, a: Self::V, count: u32) -> Self::V {
-        map16(a, a, |x, _| x << count)
-    }
-    #[inline(always)]
     fn shl16<const N: u32>(self, a: Self::V) -> Self::V {
         map16(a, a, |x, _| x << N)
     }

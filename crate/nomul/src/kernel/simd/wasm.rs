@@ -141,10 +141,6 @@ impl Simd for Wasm {
         i16x8_shr(a, count)
     }
     #[inline(always)]
-    fn shl16_by(self, a: v128, count: u32) -> v128 {
-        i16x8_shl(a, count)
-    }
-    #[inline(always)]
     fn shl16<const N: u32>(self, a: v128) -> v128 {
         i16x8_shl(a, N)
     }

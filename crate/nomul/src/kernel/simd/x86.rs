@@ -150,10 +150,6 @@ impl Simd for Avx2 {
         op!(_mm_sra_epi16(a, _mm_cvtsi32_si128(count as i32)))
     }
     #[inline(always)]
-    fn shl16_by(self, a: __m128i, count: u32) -> __m128i {
-        op!(_mm_sll_epi16(a, _mm_cvtsi32_si128(count as i32)))
-    }
-    #[inline(always)]
     fn shl16<const N: u32>(self, a: __m128i) -> __m128i {
         op!(_mm_sll_epi16(a, _mm_cvtsi32_si128(N as i32)))
     }
