@@ -262,20 +262,21 @@ impl GraphVectors {
         self.graph.find(Key::from(key)).map_err(throw)
     }
 
-    /// Writes all vectors, one after the other, into an array that is as long as they are.
-    pub fn write(&self, out: &Int16Array) -> Result<(), JsValue> {
+    /// Writes the vectors of nodes from `first` on, one after the other, as many as the array has room for.
+    pub fn write(&self, first: u32, out: &Int16Array) -> Result<(), JsValue> {
         let vectors = self.ready().map_err(throw)?;
-        let (nodes, dimensions) = (vectors.nodes(), vectors.dimensions());
-        if out.length() as usize != nodes * dimensions {
-            let line = format!("{} numbers for {nodes} vectors of {dimensions}", out.length());
+        let (first, dimensions, length) = (first as usize, vectors.dimensions(), out.length() as usize);
+        let nodes = length / dimensions;
+        if !length.is_multiple_of(dimensions) || first.saturating_add(nodes) > vectors.nodes() {
+            let line = format!("{length} numbers from node {first} on: {} nodes of {dimensions}", vectors.nodes());
             return Err(throw(Error::new(Code::Shape, line)));
         }
         let mut part = vec![0; PART.min(nodes) * dimensions];
-        for first in (0..nodes).step_by(PART) {
-            let part = &mut part[..PART.min(nodes - first) * dimensions];
-            vectors.write(&Alone, first, part);
+        for done in (0..nodes).step_by(PART) {
+            let part = &mut part[..PART.min(nodes - done) * dimensions];
+            vectors.write(&Alone, first + done, part);
             // Numbers of 32 bits index the array, whose length has as many.
-            let start = (first * dimensions) as u32;
+            let start = (done * dimensions) as u32;
             out.subarray(start, start + part.len() as u32).copy_from(part);
         }
         Ok(())

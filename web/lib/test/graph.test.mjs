@@ -38,6 +38,9 @@ describe("an embedding", () => {
     assert.equal(vectors.length, 60 * 64);
     const { rows, unit } = await graph.integers();
     rows.forEach((number, i) => assert.equal(vectors[i], number * 2 ** unit));
+    assert.deepEqual((await graph.integers({ first: 7, count: 5 })).rows, rows.slice(7 * 64, 12 * 64));
+    assert.deepEqual(await graph.vectors({ first: 58 }), vectors.slice(58 * 64));
+    await failsWith("input", graph.integers({ first: 58, count: 3 }));
   });
 
   test("puts nodes of one ring together", async () => {

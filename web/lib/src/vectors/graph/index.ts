@@ -18,16 +18,24 @@ export interface EmbedGraphOptions extends GraphOptions, EmbedOptions, StartOpti
  */
 export type EmbedGraph = (edges: GraphData, options?: EmbedGraphOptions) => Promise<GraphEmbedding>;
 
+/** Some nodes, in the order of their keys. */
+export interface NodeRange {
+  /** 0 by default. */
+  first?: number | undefined;
+  /** All that follow, by default. */
+  count?: number | undefined;
+}
+
 /** The vectors of a graph's nodes. They live in a worker; calls are answered in the order in which they are made. */
 export interface GraphEmbedding {
   /** How many nodes, edges and dimensions. */
   readonly info: GraphInfo;
   /** The keys of the nodes, in the order of the vectors. */
   keys(): Promise<string[]>;
-  /** All vectors, one behind the other: (node, dimension). */
-  vectors(): Promise<Float32Array<ArrayBuffer>>;
+  /** All vectors, one behind the other: (node, dimension). Or those of some nodes, which takes less memory. */
+  vectors(nodes?: NodeRange): Promise<Float32Array<ArrayBuffer>>;
   /** The same as the integers that they are made of, in units of `2 ** unit`. */
-  integers(): Promise<{ rows: Int16Array<ArrayBuffer>; unit: number }>;
+  integers(nodes?: NodeRange): Promise<{ rows: Int16Array<ArrayBuffer>; unit: number }>;
   /**
    * The nodes most like one, best first, without itself; 10 by default. Sign bits choose `candidates` (64 for each and 512 at
    * least by default), which are scored exactly; 0 scores all nodes.
@@ -116,12 +124,12 @@ class Handle implements GraphEmbedding {
     return this.#client.call("keys", undefined);
   }
 
-  integers() {
-    return this.#client.call("vectors", undefined);
+  integers({ first = 0, count }: NodeRange = {}) {
+    return this.#client.call("vectors", { first, count });
   }
 
-  async vectors(): Promise<Float32Array<ArrayBuffer>> {
-    const { rows, unit } = await this.integers();
+  async vectors(nodes?: NodeRange): Promise<Float32Array<ArrayBuffer>> {
+    const { rows, unit } = await this.integers(nodes);
     const [vectors, one] = [new Float32Array(rows.length), 2 ** unit];
     // A plain loop: there may be 10^8 of them.
     for (let i = 0; i < rows.length; i++) vectors[i] = rows[i]! * one;

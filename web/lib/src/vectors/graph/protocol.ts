@@ -21,7 +21,11 @@ export interface GraphCalls {
   };
   embed: { arguments: EmbedOptions; event: { done: number; total: number }; result: GraphInfo };
   keys: { arguments: undefined; event: never; result: string[] };
-  vectors: { arguments: undefined; event: never; result: { rows: Int16Array<ArrayBuffer>; unit: number } };
+  vectors: {
+    arguments: { first: number; count: number | undefined };
+    event: never;
+    result: { rows: Int16Array<ArrayBuffer>; unit: number };
+  };
   neighbours: {
     arguments: { key: string; k: number; candidates: number | undefined };
     event: never;

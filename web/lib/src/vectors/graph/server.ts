@@ -77,10 +77,14 @@ export function handlers(engine: Engine): HandlersOf<GraphCalls> {
       return info();
     },
     keys: async () => keys(),
-    vectors: async () => {
-      const rows = new Int16Array(ready().nodes * ready().dimensions);
-      ready().write(rows);
-      return { rows, unit: ready().unit };
+    vectors: async ({ first, count: wanted }) => {
+      const { nodes, dimensions, unit } = ready();
+      const from = count(first, "first");
+      const many = count(wanted ?? Math.max(0, nodes - from), "count");
+      if (from + many > nodes) throw new NomulError("input", `nodes ${from} and ${many} more: there are ${nodes}`);
+      const rows = new Int16Array(many * dimensions);
+      ready().write(from, rows);
+      return { rows, unit };
     },
     neighbours: async ({ key, k, candidates }) => {
       const node = ready().find(key);
