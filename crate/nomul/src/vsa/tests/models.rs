@@ -165,7 +165,7 @@ fn models_bind_and_unbind_signs_and_sums() {
         assert_eq!(model.inverse(a).is_ok(), model != Model::Mbat);
         assert_eq!(model.ngrams(1_000, &items, 5).total(), 0);
     }
-    assert_eq!("MBAT".parse(), Ok(Model::Mbat));
+    assert_eq!("MBAT".parse::<Model>().unwrap(), Model::Mbat);
     assert!("HRR".parse::<Model>().unwrap_err().message.contains("MAP, BSC and MBAT"));
 }
 

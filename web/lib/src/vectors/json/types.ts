@@ -51,6 +51,11 @@ export interface Hint {
     | { mode: "log"; small: number; octaves: number }
     | { mode: "quantiles"; at: number[] }
     | { mode: "circular"; period: number; marks: number };
+  /**
+   * The share of the places, 0 to 1 in steps of 64 places, that tell whether two numbers, dates or texts are equal at all; the
+   * others tell how near they are. 0 by default; inference takes 0.5 for numbers and dates.
+   */
+  exact?: number;
   /** The least and the largest number that came. */
   range?: [number, number];
 }
