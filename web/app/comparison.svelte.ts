@@ -1,4 +1,5 @@
 /** One question, answered with two sets of planes, one after the other: the engine has one model in memory. */
+import type { Message } from "nomul";
 import type { Session } from "./session.svelte.ts";
 
 /** One of the two answers. */
@@ -31,18 +32,12 @@ export class Comparison {
     this.question = question;
     this.sides = [levels, undefined].map((each) => ({ levels: each, text: "", state: "waiting" }));
     const { signal } = (this.#controller = new AbortController());
-    const messages = [{ role: "user", content: question }] as const;
+    const messages: Message[] = [{ role: "user", content: question }];
     try {
       for (const side of this.sides) {
         await model.setPlanes(side.levels);
         side.state = "writing";
-        const request = {
-          messages: [...messages],
-          stream: true,
-          temperature: 0,
-          max_tokens: MOST_TOKENS,
-          signal,
-        } as const;
+        const request = { messages, stream: true, temperature: 0, max_tokens: MOST_TOKENS, signal } as const;
         for await (const { choices } of model.chat(request)) side.text += choices[0].delta.content ?? "";
         side.state = "done";
       }

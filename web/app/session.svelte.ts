@@ -58,7 +58,7 @@ export class Session {
   /** Where the model comes from. */
   place: Place = $state.raw({ address: "" });
   /** Which level brings the last plane of a matrix; known once the model's index has been read. */
-  completes: ((matrix: MatrixInfo) => number | undefined) | undefined = $state.raw();
+  completes: ((matrix: Pick<MatrixInfo, "name" | "planes">) => number | undefined) | undefined = $state.raw();
   /** The page would have threads if it were loaded anew. */
   threadsNext = $state(false);
   readonly comparison = new Comparison(this);
@@ -228,7 +228,7 @@ export class Session {
   }
 
   /** What is stored of a matrix: the first rows of the planes in use, and their scales. */
-  async look({ name, rows, columns, planes_ready }: MatrixInfo, signal: AbortSignal): Promise<Inside> {
+  async look({ name, rows, columns, planes_ready }: Omit<MatrixInfo, "kind">, signal: AbortSignal): Promise<Inside> {
     const { tensors } = this;
     if (tensors === undefined) throw new Error("the model is not here yet");
     const names = tensorNames(name, planes_ready);

@@ -84,7 +84,7 @@ export function describe(matrix: Matrix, planned = matrix.planes): string {
 }
 
 /** The list after a change: what has not changed stays the same object, so that it is not drawn anew. */
-export function renewed(before: readonly Matrix[], now: readonly Matrix[]): Matrix[] {
+export function renewed<M extends Matrix>(before: readonly M[], now: readonly M[]): M[] {
   const known = new Map(before.map((matrix) => [matrix.name, matrix]));
   return now.map((matrix) => {
     const old = known.get(matrix.name);
