@@ -14,7 +14,8 @@ async function until(page, script, what) {
   for (;;) {
     const found = await page.run(script);
     if (found) return found;
-    if (Date.now() > end) assert.fail(`${what}: not within ${PATIENCE_MS / 1000} s; ${await page.run("return document.body.innerText")}`);
+    if (Date.now() > end)
+      assert.fail(`${what}: not within ${PATIENCE_MS / 1000} s; ${await page.run("return document.body.innerText")}`);
     await wait(100);
   }
 }
@@ -36,7 +37,11 @@ for (const browser of ["firefox", "webkit"]) {
         field.dispatchEvent(new InputEvent("input", { bubbles: true }));
       `);
       await page.run("document.querySelector('form button.primary').click()");
-      await until(page, "return (document.querySelector('article.assistant .text')?.textContent ?? '').length > 0", "an answer");
+      await until(
+        page,
+        "return (document.querySelector('article.assistant .text')?.textContent ?? '').length > 0",
+        "an answer",
+      );
     } finally {
       await page.close();
       await site.close();
