@@ -16,7 +16,8 @@ const ENTRIES = { "index.js": ["errors.js"], "worker.js": ["tuning.js"], "worker
 const leaveOut = (names) => ({
   name: "leave-out",
   resolveId(source, importer) {
-    if (importer === undefined) return null;
+    // Anything else is of a library, of Node, or of the bundler itself.
+    if (importer === undefined || !source.startsWith(".")) return null;
     const path = relative(build, resolve(dirname(importer), source));
     const stays = names.includes(path) || path.startsWith("..");
     return stays ? { id: path.startsWith("..") ? path : `./${path}`, external: true } : null;
