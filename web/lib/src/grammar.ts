@@ -39,7 +39,7 @@ export class Grammars {
     const vocabulary = await this.#vocabulary.catch((cause: unknown) => {
       // The next request tries again.
       this.#vocabulary = undefined;
-      if (typeof (cause as { code?: unknown }).code === "string") throw cause;
+      if (cause instanceof NomulError) throw cause;
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new NomulError("network", `the grammar library could not be loaded: ${reason}`, { cause });
     });

@@ -249,7 +249,7 @@ describe("a prompt that is too long", () => {
 });
 
 describe("keys and values", () => {
-  const prompt = Array.from({ length: 90 }, (_, i) => 3 + ((i * 37) % 400));
+  const prompt = Array.from({ length: 90 }, (_, i) => 3 + ((i * 37) % 300));
   const cached = async (conversation, ids) =>
     (await conversation.complete({ prompt: ids, ...greedy, max_tokens: 2 })).usage.prompt_tokens_details.cached_tokens;
 
@@ -310,10 +310,10 @@ describe("keys and values", () => {
 test("after dispose everything fails, at once and with a code", async () => {
   const gone = await load(folder);
   const fork = await gone.fork();
-  const waiting = gone.complete({ prompt: [1], max_tokens: 500 });
+  const waiting = failsWith("disposed", gone.complete({ prompt: [1], max_tokens: 500 }));
   await gone.dispose();
   await gone.dispose();
-  await failsWith("disposed", waiting);
+  await waiting;
   const calls = [
     gone.chat({ messages }),
     collect(gone.chat({ messages, stream: true })),
@@ -331,7 +331,7 @@ test("after dispose everything fails, at once and with a code", async () => {
     gone.loadState(new ArrayBuffer(1)),
     gone.fork(),
   ];
-  for (const call of calls) await failsWith("disposed", call);
+  await Promise.all(calls.map((call) => failsWith("disposed", call)));
   await fork.dispose();
   const error = await gone.tokenize("a").catch((error) => error);
   assert.ok(error instanceof NomulError);

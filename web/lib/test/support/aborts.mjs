@@ -13,7 +13,7 @@ const LONGEST_MS = 12;
 export async function aborts(model, { count, seed }) {
   const next = random(seed);
   const below = (n) => Math.floor(next() * n);
-  const prompt = () => Array.from({ length: 1 + below(60) }, () => 3 + below(400));
+  const prompt = () => Array.from({ length: 1 + below(60) }, () => 3 + below(300));
   const messages = [{ role: "user", content: "What is gravity?" }];
   const state = await model.saveState();
   const drain = async (parts) => {
