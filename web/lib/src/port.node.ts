@@ -6,6 +6,7 @@ import type { CallMap, Port, Request, Response } from "./protocol.js";
 
 /** The caller's end. */
 export function workerPort<C extends CallMap<C>>(worker: Worker): Port<Request<C>, Response> {
+  let hasEnded = false;
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer as ArrayBuffer[]),
     listen(onMessage, onFailure) {
@@ -13,8 +14,17 @@ export function workerPort<C extends CallMap<C>>(worker: Worker): Port<Request<C
       worker.on("error", (error) => onFailure(error.message));
       worker.on("exit", (code) => onFailure(`it ended with code ${code}`));
     },
-    end: () => worker.terminate(),
-    hold: (held) => (held ? worker.ref() : worker.unref()),
+    // Whoever waits for the end keeps the process alive.
+    end() {
+      hasEnded = true;
+      worker.ref();
+      return worker.terminate();
+    },
+    hold(held) {
+      if (hasEnded) return;
+      if (held) worker.ref();
+      else worker.unref();
+    },
   };
 }
 
