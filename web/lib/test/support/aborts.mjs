@@ -55,6 +55,8 @@ export async function aborts(model, { count, seed }) {
       outcome.finished++;
     } catch (error) {
       if (error.name === "AbortError") outcome.aborted++;
+      // After setPlanes there is no state to save before the next answer.
+      else if (error.code === "not_ready") outcome.finished++;
       else outcome.failed.push(`call ${index}, kind ${kind}, after ${after} ms: ${error}`);
     } finally {
       clearTimeout(timer);
