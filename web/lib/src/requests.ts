@@ -144,7 +144,8 @@ function checkMessage(message: ChatMessage, place: number): void {
   // What a role may be is the template's to say.
   check(what, message, MESSAGES[role] ?? { role: text, content, name: text });
   const calls = "tool_calls" in message ? message.tool_calls : undefined;
-  if ((message.content ?? undefined) === undefined && !calls?.length) throw new NomulError("input", `${what}: it has no content`);
+  if ((message.content ?? undefined) === undefined && !calls?.length)
+    throw new NomulError("input", `${what}: it has no content`);
   if (Array.isArray(message.content)) {
     message.content.forEach((part, index) => {
       check(`${what}.content[${index}]`, part, PART);

@@ -22,7 +22,8 @@ test("texts are those of transformers", async () => {
     if (!prompt || template === "blocks") continue;
     const source = templates[template];
     const result = () => render(source, messages, tools ?? undefined);
-    if (typeof text !== "string") assert.throws(result, (thrown) => thrown.code === "input" && thrown.message.includes(error));
+    if (typeof text !== "string")
+      assert.throws(result, (thrown) => thrown.code === "input" && thrown.message.includes(error));
     else assert.equal(result(), text, `${template}: ${JSON.stringify(messages)}`);
     count++;
   }
