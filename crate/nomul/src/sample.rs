@@ -194,7 +194,11 @@ impl Sampler {
     pub fn allow(&mut self, allowed: &[u32], vocab: usize) -> Result<()> {
         let words = vocab.div_ceil(32);
         if !allowed.is_empty() && allowed.len() != words {
-            bail!(Input, "{} words say which tokens are allowed, for a vocabulary of {vocab} it takes {words}", allowed.len());
+            bail!(
+                Input,
+                "{} words say which tokens are allowed, for a vocabulary of {vocab} it takes {words}",
+                allowed.len()
+            );
         }
         let is_in = |(word, bits): (usize, &u32)| (0..32).any(|bit| bits >> bit & 1 == 1 && 32 * word + bit < vocab);
         if !allowed.is_empty() && !allowed.iter().enumerate().any(is_in) {

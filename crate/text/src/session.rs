@@ -19,8 +19,8 @@ mod reading;
 mod saved;
 
 pub use logprobs::TokenLogprobs;
-pub use reading::Wanted;
 use reading::Reading;
+pub use reading::Wanted;
 
 /// The context of a session that was not told how long it should be, if the model can hold as much.
 const CONTEXT: usize = 4096;
@@ -279,7 +279,9 @@ impl Session {
         (self.answer, self.reading) = (None, None);
         let prompt = prompt.into();
         let scores = match options.logprobs {
-            Some(most) if most > logprobs::MOST => bail!(Input, "logprobs of {most} tokens: at most {}", logprobs::MOST),
+            Some(most) if most > logprobs::MOST => {
+                bail!(Input, "logprobs of {most} tokens: at most {}", logprobs::MOST)
+            }
             Some(_) => vec![0.0; self.model.config().vocab_size],
             None => Vec::new(),
         };

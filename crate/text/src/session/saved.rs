@@ -30,7 +30,10 @@ impl Session {
         let level = match (self.cached_with, self.cached.is_empty()) {
             (_, true) => in_use,
             (Level::One(level), false) => level.min(in_use),
-            _ => bail!(NotReady, "the planes in use have changed since the conversation was read: it is read anew with the next answer"),
+            _ => bail!(
+                NotReady,
+                "the planes in use have changed since the conversation was read: it is read anew with the next answer"
+            ),
         };
         let state = self.state.save()?;
         let ids = self.cached.iter().flat_map(|id| id.to_le_bytes());
