@@ -13,7 +13,8 @@ import { haveRustSources, sysroot } from "./shared/rust.mjs";
 
 /**
  * A package and its instruction set. Engines validate a whole module, so relaxed instructions need a file of their own,
- * and so does memory that is shared; grammars, graphs, JSON and search count and add, which relaxed instructions do not speed up.
+ * and so does memory that is shared; grammars, graphs, JSON and search count and add, which relaxed instructions do not
+ * speed up.
  */
 const BUILDS = {
   simd: { crate: "nomul-wasm", features: ["simd128"] },
@@ -146,10 +147,10 @@ const kilobytes = (bytes) => `${(bytes.length / 1000).toFixed(0)} kB`;
 const HELP = `
 usage: node pkg-scripts/build-wasm.mjs [BUILD]...
 
-Builds the modules that are named, or all of them. Compiles crate/wasm for plain and for relaxed SIMD, for one thread and for several, into web/lib/wasm/simd, relaxed,
-simd-threads and relaxed-threads, crate/grammar and crate/vectors into web/lib/wasm/grammar and vectors, and crate/treemap into
-web/app/wasm/treemap. Those for several threads need the sources of Rust's standard library (rustup component add rust-src) and are left out where
-they are missing.
+Builds the modules that are named, or all of them. Compiles crate/wasm for plain and for relaxed SIMD, for one thread and
+for several, into web/lib/wasm/simd, relaxed, simd-threads and relaxed-threads, crate/grammar and crate/vectors into
+web/lib/wasm/grammar and vectors, and crate/treemap into web/app/wasm/treemap. Those for several threads need the sources of
+Rust's standard library (rustup component add rust-src) and are left out where they are missing.
 `;
 
 if (isScript(import.meta.url)) {

@@ -24,6 +24,13 @@ export async function loadGrammar(place: WasmPlace): Promise<VocabularyClass> {
   return glue.Vocabulary satisfies VocabularyClass;
 }
 
+/** The schema without room for spaces between JSON's own signs: a small model can go on with these until it is cut off. */
+function compact(schema: string): string {
+  const value: unknown = JSON.parse(schema);
+  if (value === null || typeof value !== "object") return schema;
+  return JSON.stringify({ "x-guidance": { whitespace_flexible: false }, ...value });
+}
+
 /** The grammars of one model. */
 export class Grammars {
   readonly #load: () => Promise<VocabularyClass>;
@@ -44,7 +51,7 @@ export class Grammars {
       throw new NomulError("network", `the grammar library could not be loaded: ${reason}`, { cause });
     });
     try {
-      return vocabulary.schema(schema);
+      return vocabulary.schema(compact(schema));
     } catch (error) {
       if ((error as { code?: unknown }).code !== "input") throw error;
       throw new NomulError("input", `response_format: ${(error as Error).message}`, { cause: error });

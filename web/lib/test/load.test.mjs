@@ -186,9 +186,9 @@ test("nothing is kept in Node", async () => {
 
 test("a disposed model refuses, and what waited fails", async () => {
   const model = await load(folder);
-  const waiting = model.complete({ prompt: [1], max_tokens: 1000 });
+  const refused = failsWith("disposed", model.complete({ prompt: [1], max_tokens: 1000 }));
   await model.dispose();
-  await failsWith("disposed", waiting);
+  await refused;
   await failsWith("disposed", model.tokenize("a"));
   await model.dispose();
 });

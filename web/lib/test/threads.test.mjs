@@ -113,10 +113,10 @@ test(
     const before = await settled();
     const model = await load(folder, { threads: 8 });
     assert.ok(threadsOfProcess() >= before + 8, "threads that are not there");
-    const answer = model.complete({ prompt: [1], max_tokens: 1000 });
+    const refused = failsWith("disposed", model.complete({ prompt: [1], max_tokens: 1000 }));
     await sleep(20);
     await model.dispose();
-    await failsWith("disposed", answer);
+    await refused;
     assert.equal(await settled(), before);
   },
 );

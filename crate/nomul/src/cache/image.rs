@@ -62,13 +62,13 @@ impl HeadCache {
         (keys, positions.div_ceil(BLOCK_COLUMNS) * self.value_layout.block_bytes())
     }
 
-    fn image_bytes(&self, positions: usize) -> usize {
+    pub(super) fn image_bytes(&self, positions: usize) -> usize {
         let (keys, values) = self.sign_bytes(positions);
         let pairs = self.values.len() / self.value_layout.pair_bytes();
         keys + pairs * values + 2 * SCALE * positions
     }
 
-    fn save(&self, positions: usize, image: &mut Vec<u8>) {
+    pub(super) fn save(&self, positions: usize, image: &mut Vec<u8>) {
         let (keys, values) = self.sign_bytes(positions);
         image.extend_from_slice(&self.keys[..keys]);
         for pair in self.values.chunks(self.value_layout.pair_bytes()) {
@@ -80,7 +80,7 @@ impl HeadCache {
     }
 
     /// Answers with the bytes behind those of this head.
-    fn restore<'a>(&mut self, positions: usize, image: &'a [u8]) -> &'a [u8] {
+    pub(super) fn restore<'a>(&mut self, positions: usize, image: &'a [u8]) -> &'a [u8] {
         let (keys, values) = self.sign_bytes(positions);
         let (signs, mut rest) = image.split_at(keys);
         self.keys[..keys].copy_from_slice(signs);
