@@ -4,4 +4,6 @@ export default {
   entry: "./answer.mjs",
   output: { filename: "main.js", module: true, clean: true },
   experiments: { outputModule: true },
+  // One engine, and it is loaded when a model is: not what webpack's limit of 244 KiB is for.
+  performance: { assetFilter: (name) => !name.endsWith(".wasm") },
 };

@@ -129,20 +129,19 @@ describe("its types, for whoever writes", () => {
       await mkdir(folder, { recursive: true });
       await writeFile(join(folder, "main.mts"), program);
       const module = moduleResolution === "Bundler" ? "ESNext" : "NodeNext";
-      const words = [
-        "--noEmit",
-        "--strict",
-        "--target",
-        "ES2022",
-        "--lib",
-        "ES2023,DOM,ESNext.Disposable",
-        "--skipLibCheck",
-      ];
-      const options = [...words, "--types", "", "--module", module, "--moduleResolution", moduleResolution];
+      const compilerOptions = {
+        noEmit: true,
+        strict: true,
+        skipLibCheck: true,
+        target: "ES2022",
+        lib: ["ES2023", "DOM", "ESNext.Disposable"],
+        types: [],
+        module,
+        moduleResolution,
+      };
+      await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["main.mts"] }));
       const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-      await run(process.execPath, [tsc, ...options, "main.mts"], { cwd: folder }).catch(({ stdout }) =>
-        assert.fail(stdout),
-      );
+      await run(process.execPath, [tsc, "-p", folder], { cwd: folder }).catch(({ stdout }) => assert.fail(stdout));
     });
   }
 });
