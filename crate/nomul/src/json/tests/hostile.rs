@@ -246,3 +246,22 @@ fn spaces_are_saved_and_loaded_whole() {
     header.names = [(0, "a".into()), (3, "b".into())].into();
     assert_eq!(refused(&[&header.write(image.len() as u64)[..], image].concat(), None), Code::Format);
 }
+
+/// A schema is read back from a file: were a number another one then, by its last bit, so would the encoder be.
+#[test]
+fn numbers_of_a_schema_come_back_as_they_were() {
+    let mut bits = 0x9e37_79b9_7f4a_7c15u64;
+    for _ in 0..10_000 {
+        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let unit = f64::from_bits(bits >> 1);
+        if !unit.is_normal() {
+            continue;
+        }
+        let text = format!(
+            r#"{{"version":1,"dimension":256,"paths":{{"n":{{"number":{{"mode":"linear","unit":{unit:e}}}}}}}}}"#
+        );
+        let schema = Schema::parse(text.as_bytes()).unwrap();
+        let again = Schema::parse(serde_json::to_string(&schema).unwrap().as_bytes()).unwrap();
+        assert_eq!(schema.identity(), again.identity(), "{text}");
+    }
+}
