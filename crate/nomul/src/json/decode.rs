@@ -175,7 +175,7 @@ impl Encoder {
         for constant in &known.constants {
             offer(self, &mut best, parse(constant.as_bytes())?)?;
         }
-        let dates = if let Some(StringMode::Date { unit }) = node.hint.string { Some(unit) } else { None };
+        let dates = if let Some(StringMode::Date { unit, .. }) = node.hint.string { Some(unit) } else { None };
         let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
         for text in &known.strings {
             match dates.and_then(|unit| Some(date::seconds(text)? / unit)) {
@@ -191,7 +191,8 @@ impl Encoder {
         }
         if let Some(unit) = dates.filter(|_| first <= last) {
             let value = |level: f64| Value::String(date::text(level * unit));
-            best.offer_line(self.symbols.dates(), numbers, exact, [first, last], value);
+            let coarse = node.hint.coarse_words(numbers.dimension());
+            best.offer_line(self.symbols.dates(), numbers, coarse, [first, last], value);
         }
         if let Some([least, largest]) = known.numbers {
             let standard = NumberMode::default();

@@ -23,6 +23,7 @@ pub(super) struct Leaves {
     ties: Bits,
     numbers: Line,
     dates: Line,
+    moments: Line,
     words: Bundle,
     word: Bits,
     name: Vec<u8>,
@@ -40,6 +41,7 @@ impl Leaves {
             ties: Bits::ties(dimension, seed),
             numbers: Line::new(dimension, seed, b"number"),
             dates: Line::new(dimension, seed, b"date"),
+            moments: Line::new(dimension, seed, b"moment"),
             words: Bundle::new(dimension),
             word: Bits::identity(dimension),
             name: Vec::new(),
@@ -91,9 +93,10 @@ impl Leaves {
             Some(level) => {
                 let exact = hint.exact_words(self.dimension);
                 self.named_first(b'n', &(number + 0.0).to_bits().to_le_bytes(), exact, out);
+                let others = exact..out.words().len();
                 match mode {
-                    NumberMode::Circular { .. } => self.line(mode).put(level, exact, out),
-                    _ => self.numbers.put(level, exact, out),
+                    NumberMode::Circular { .. } => self.line(mode).put(level, others, out),
+                    _ => self.numbers.put(level, others, out),
                 }
             }
         }
@@ -130,11 +133,15 @@ impl Leaves {
                 self.majority(b'g', runs.iter().map(String::as_str), text, out);
                 self.named_first(b's', text.as_bytes(), exact, out);
             }
-            StringMode::Date { unit } => match date::seconds(text) {
+            StringMode::Date { unit, near } => match date::seconds(text) {
                 Some(seconds) => {
                     // Ways to write one and the same time are equal.
                     self.named_first(b'd', &(seconds + 0.0).to_bits().to_le_bytes(), exact, out);
-                    self.dates.put(seconds / unit, exact, out);
+                    let coarse = hint.coarse_words(self.dimension);
+                    if let Some(near) = near {
+                        self.moments.put(seconds / near, exact..coarse, out);
+                    }
+                    self.dates.put(seconds / unit, coarse..out.words().len(), out);
                 }
                 None => self.named(b's', text.as_bytes(), out),
             },

@@ -122,6 +122,10 @@ pub enum StringMode {
     Date {
         /// Seconds after which similarity ends: over 0.
         unit: f64,
+        /// The same for three quarters of the places that do not tell whether two dates are equal, which then tell those
+        /// of an hour from those of a month: over 0. By default there are none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        near: Option<f64>,
     },
     /// A vector that a text encoder gave, see [`Encoder::attach`](super::Encoder::attach).
     Embedding,
@@ -229,6 +233,15 @@ impl Hint {
         libm::floor(self.exact.unwrap_or(0.0) * dimension as f64 / 64.0) as usize
     }
 
+    /// The word from which on the places of a date follow its `unit`.
+    pub(super) fn coarse_words(&self, dimension: usize) -> usize {
+        let exact = self.exact_words(dimension);
+        match self.string {
+            Some(StringMode::Date { near: Some(_), .. }) => exact + 3 * (dimension.div_ceil(64) - exact) / 4,
+            _ => exact,
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let over_zero = |field: &str, x: f64, most: f64| {
             if !(x > 0.0 && x <= most) {
@@ -264,7 +277,10 @@ impl Hint {
             Some(StringMode::Ngrams { size }) if !(1..=8).contains(&size) => {
                 bail!(Value, "string: size {size} is not 1 to 8")
             }
-            Some(StringMode::Date { unit }) => over_zero("string: unit", unit, f64::MAX)?,
+            Some(StringMode::Date { unit, near }) => {
+                over_zero("string: unit", unit, f64::MAX)?;
+                over_zero("string: near", near.unwrap_or(1.0), f64::MAX)?;
+            }
             _ => {}
         }
         match self.array {

@@ -11,9 +11,10 @@
 //! So the line has no ends, nothing is stored, and how far similarity reaches is a matter of the unit. (Level vectors of
 //! the literature flip signs from one end to the other; this is a chain of them.)
 //!
-//! A line may leave the first places of a vector to something else and take those from a word on: D is then what is left.
+//! A line may share a vector with something else and take the places of some of its words: D is then what these have.
 
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 use super::{
     Bits,
@@ -60,15 +61,15 @@ impl Line {
     /// The vector of a level.
     pub fn at(&self, level: f64) -> Bits {
         let mut out = Bits::identity(self.dimension);
-        self.put(level, 0, &mut out);
+        self.put(level, 0..out.words().len(), &mut out);
         out
     }
 
-    /// The level's signs in the places from the word `from` on; those before stay.
-    pub fn put(&self, level: f64, from: usize, out: &mut Bits) {
+    /// The level's signs in the places of some words; the others stay.
+    pub fn put(&self, level: f64, words: Range<usize>, out: &mut Bits) {
         super::bits::same(self.dimension, out.dimension());
-        let (below, upper) = place(level, self.dimension - 64 * from);
-        let words = &mut out.words_mut()[from..];
+        let (below, upper) = place(level, self.dimension.min(64 * words.end) - 64 * words.start);
+        let words = &mut out.words_mut()[words];
         let mut lower_mark = self.draw(below);
         words.iter_mut().for_each(|word| *word = lower_mark.word());
         let (whole, part) = (upper / 64, upper % 64);

@@ -185,15 +185,15 @@ fn a_schema_is_inferred_written_and_read() {
     assert!(matches!(schema.paths["wide"].number, Some(NumberMode::Log { small: 1.0, .. })));
     assert_eq!((schema.paths["same"].number.clone(), schema.paths["same"].range), (None, Some([7.0, 7.0])));
     assert_eq!(schema.paths["name"].string, Some(StringMode::Words));
-    // Three words, each to weigh as much as a field.
-    assert_eq!(schema.paths["name"].weight, Some(1.73));
+    // 0.7 times the root of three words.
+    assert_eq!(schema.paths["name"].weight, Some(1.21));
     assert_eq!(schema.paths["tags"].array, Some(ArrayMode::Bag));
     assert!(["tag", "pair", "items", ""].into_iter().all(|path| !schema.paths.contains_key(path)));
-    assert!(matches!(schema.paths["at"].string, Some(StringMode::Date { unit }) if unit > 86_400.0));
+    assert!(matches!(schema.paths["at"].string, Some(StringMode::Date { unit, near: Some(near) }) if unit > 86_400.0 && near < unit));
     assert!(schema.paths["mixed"].number.is_some() && schema.paths["mixed"].string == Some(StringMode::Words));
     assert_eq!(
         [schema.paths["wide"].exact, schema.paths["at"].exact, schema.paths["name"].exact],
-        [Some(0.5), Some(0.5), None]
+        [Some(0.75), Some(0.5), Some(0.25)]
     );
     let Some(NumberMode::Linear { unit }) = schema.paths["items[].n"].number else { panic!() };
     assert!((unit - 90.0).abs() < 2.0, "{unit}");
