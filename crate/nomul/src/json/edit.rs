@@ -41,7 +41,7 @@ impl Encoder {
         }
         let node = self.node(path)?;
         let mut bundle = Bundle::new(dimension);
-        self.walk(&node, value, 1.0, &mut bundle)?;
+        self.add_up(&node, value, &mut bundle)?;
         Ok(bundle.sums())
     }
 }

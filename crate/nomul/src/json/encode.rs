@@ -26,6 +26,8 @@ pub struct Encoder {
     identity: String,
     pub(super) symbols: Leaves,
     symbol: Bits,
+    /// Memory for [`Adding`].
+    bound: Vec<Bits>,
     positions: Line,
     root: Arc<Node>,
     branches: Vec<Branches>,
@@ -63,16 +65,42 @@ pub(super) trait Visitor {
     fn leaf(&mut self, node: &Node, value: &Value, symbol: &Bits, weight: u32) -> Result<()>;
 }
 
-impl Visitor for Bundle {
+/// Leaves of [`UNIT`] that are added in one go: so many make the fewest additions.
+const TOGETHER: usize = 8;
+
+/// Adds leaves up.
+struct Adding<'a> {
+    bundle: &'a mut Bundle,
+    /// Bound leaves of [`UNIT`]; the first `waiting` are not in the bundle yet.
+    bound: &'a mut [Bits],
+    waiting: usize,
+}
+
+impl Adding<'_> {
+    fn flush(&mut self) {
+        self.bundle.add_shifted(&self.bound[..self.waiting], UNIT.trailing_zeros());
+        self.waiting = 0;
+    }
+}
+
+impl Visitor for Adding<'_> {
     fn leaf(&mut self, node: &Node, _: &Value, symbol: &Bits, weight: u32) -> Result<()> {
-        if weight > crate::vsa::MAX_TOTAL - self.total() {
+        if weight > crate::vsa::MAX_TOTAL - self.bundle.total() - self.waiting as u32 * UNIT {
             bail!(
                 Capacity,
                 "a document holds weights of {} together: it has more leaves",
                 crate::vsa::MAX_TOTAL / UNIT
             );
         }
-        self.add_bound(&node.role, symbol, weight);
+        if weight != UNIT {
+            self.bundle.add_bound(&node.role, symbol, weight);
+            return Ok(());
+        }
+        node.role.bind_into(symbol, &mut self.bound[self.waiting]);
+        self.waiting += 1;
+        if self.waiting == self.bound.len() {
+            self.flush();
+        }
         Ok(())
     }
 }
@@ -95,6 +123,7 @@ impl Encoder {
             identity: schema.identity(),
             symbols: Leaves::new(&schema),
             symbol: Bits::identity(dimension),
+            bound: alloc::vec![Bits::identity(dimension); TOGETHER],
             positions: Line::new(dimension, schema.seed, b"position"),
             root: Arc::new(root),
             branches: alloc::vec![Branches::default()],
@@ -130,7 +159,17 @@ impl Encoder {
     pub fn encode_into(&mut self, value: &Value, bundle: &mut Bundle) -> Result<()> {
         bundle.clear();
         let root = self.root.clone();
-        self.walk(&root, value, 1.0, bundle)
+        self.add_up(&root, value, bundle)
+    }
+
+    /// Adds the leaves at and below a node to a bundle.
+    pub(super) fn add_up(&mut self, node: &Arc<Node>, value: &Value, bundle: &mut Bundle) -> Result<()> {
+        let mut bound = core::mem::take(&mut self.bound);
+        let mut adding = Adding { bundle, bound: &mut bound, waiting: 0 };
+        let added = self.walk(node, value, 1.0, &mut adding);
+        adding.flush();
+        self.bound = bound;
+        added
     }
 
     /// The signs of the vector of a value.

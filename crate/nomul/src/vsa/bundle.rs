@@ -69,7 +69,13 @@ impl Bundle {
     /// Adds every one of a list, in one go: faster than one after the other.
     pub fn add_all(&mut self, list: &[&Bits]) {
         list.iter().for_each(|x| same(self.dimension, x.dimension()));
-        self.add_terms(list);
+        self.add_terms(list, 0);
+    }
+
+    /// Adds every one of a list `2^shift` times.
+    pub(crate) fn add_shifted(&mut self, list: &[Bits], shift: u32) {
+        list.iter().for_each(|x| same(self.dimension, x.dimension()));
+        self.add_terms(list, shift);
     }
 
     /// Adds `a.bind(b)` for every pair of a list, in one go.
@@ -78,12 +84,16 @@ impl Bundle {
             same(self.dimension, a.dimension());
             same(self.dimension, b.dimension());
         }
-        self.add_terms(pairs);
+        self.add_terms(pairs, 0);
     }
 
-    fn add_terms<T: Terms + ?Sized>(&mut self, terms: &T) {
-        self.grow(u32::try_from(terms.count()).unwrap_or(u32::MAX));
-        counters::count(best(), terms, self.scratch.len(), &mut self.planes);
+    fn add_terms<T: Terms + ?Sized>(&mut self, terms: &T, shift: u32) {
+        let count = u32::try_from(terms.count()).ok().and_then(|count| count.checked_mul(1 << shift));
+        self.grow(count.unwrap_or(u32::MAX));
+        if terms.count() > 0 {
+            let words = self.scratch.len();
+            counters::count(best(), terms, words, &mut self.planes[shift as usize * words..]);
+        }
     }
 
     /// Adds `weight * role.bind(x)` in one go.
@@ -202,21 +212,34 @@ impl Against<'_> {
 }
 
 impl Terms for [&Bits] {
+    const PAIRS: bool = false;
     fn count(&self) -> usize {
         self.len()
     }
     #[inline(always)]
-    fn term(&self, term: usize) -> (&[u64], Option<&[u64]>) {
-        (self[term].words(), None)
+    fn term(&self, term: usize) -> [&[u64]; 2] {
+        [self[term].words(); 2]
+    }
+}
+
+impl Terms for [Bits] {
+    const PAIRS: bool = false;
+    fn count(&self) -> usize {
+        self.len()
+    }
+    #[inline(always)]
+    fn term(&self, term: usize) -> [&[u64]; 2] {
+        [self[term].words(); 2]
     }
 }
 
 impl Terms for [(&Bits, &Bits)] {
+    const PAIRS: bool = true;
     fn count(&self) -> usize {
         self.len()
     }
     #[inline(always)]
-    fn term(&self, term: usize) -> (&[u64], Option<&[u64]>) {
-        (self[term].0.words(), Some(self[term].1.words()))
+    fn term(&self, term: usize) -> [&[u64]; 2] {
+        [self[term].0.words(), self[term].1.words()]
     }
 }

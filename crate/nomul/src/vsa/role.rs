@@ -60,8 +60,15 @@ impl Role {
     pub fn bind(&self, x: &Bits) -> Bits {
         same(self.dimension(), x.dimension());
         let mut out = Bits::identity(x.dimension());
-        words::permute(best(), x.words(), self.shift, self.signs.words(), x.dimension(), out.words_mut());
+        self.bind_into(x, &mut out);
         out
+    }
+
+    /// [`Role::bind`] into memory that is there already.
+    pub(crate) fn bind_into(&self, x: &Bits, out: &mut Bits) {
+        same(self.dimension(), x.dimension());
+        same(self.dimension(), out.dimension());
+        words::permute(best(), x.words(), self.shift, self.signs.words(), x.dimension(), out.words_mut());
     }
 
     /// `Mᵀ x`: takes [`Role::bind`] back.

@@ -185,11 +185,13 @@ fn a_schema_is_inferred_written_and_read() {
     assert!(matches!(schema.paths["wide"].number, Some(NumberMode::Log { small: 1.0, .. })));
     assert_eq!((schema.paths["same"].number.clone(), schema.paths["same"].range), (None, Some([7.0, 7.0])));
     assert_eq!(schema.paths["name"].string, Some(StringMode::Words));
-    // 0.7 times the root of three words.
-    assert_eq!(schema.paths["name"].weight, Some(1.21));
+    // 0.7 times the root of three words, in quarters.
+    assert_eq!(schema.paths["name"].weight, Some(1.25));
     assert_eq!(schema.paths["tags"].array, Some(ArrayMode::Bag));
     assert!(["tag", "pair", "items", ""].into_iter().all(|path| !schema.paths.contains_key(path)));
-    assert!(matches!(schema.paths["at"].string, Some(StringMode::Date { unit, near: Some(near) }) if unit > 86_400.0 && near < unit));
+    assert!(
+        matches!(schema.paths["at"].string, Some(StringMode::Date { unit, near: Some(near) }) if unit > 86_400.0 && near < unit)
+    );
     assert!(schema.paths["mixed"].number.is_some() && schema.paths["mixed"].string == Some(StringMode::Words));
     assert_eq!(
         [schema.paths["wide"].exact, schema.paths["at"].exact, schema.paths["name"].exact],

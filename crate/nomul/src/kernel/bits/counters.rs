@@ -8,7 +8,7 @@ use alloc::{vec, vec::Vec};
 
 use crate::kernel::{
     BackEnd, Kernel, Simd,
-    simd::{Lanes, bytes_of, bytes_of_mut, counted_widely, run},
+    simd::{Lanes, bytes_of, bytes_of_mut, counted_widely, counts_widely, run},
 };
 
 /// The registers of a back end: 32 bytes, four words.
@@ -19,17 +19,18 @@ const HELD: usize = 3;
 
 /// A list of vectors of bits.
 pub trait Terms {
+    /// Whether a term is the exclusive or of two vectors.
+    const PAIRS: bool;
     /// How many there are.
     fn count(&self) -> usize;
-    /// A term, as the exclusive or of two vectors of words or as one alone.
-    fn term(&self, term: usize) -> (&[u64], Option<&[u64]>);
+    /// The words of a term: of both vectors, or twice those of the one.
+    fn term(&self, term: usize) -> [&[u64]; 2];
 }
 
 /// Adds one to the counter of every place and term that is set. The planes have room for the sums.
 pub fn count<T: Terms + ?Sized>(back_end: BackEnd, terms: &T, words: usize, planes: &mut [u64]) {
     for term in 0..terms.count() {
-        let (a, b) = terms.term(term);
-        assert!(a.len() == words && b.is_none_or(|b| b.len() == words), "words of a term");
+        assert!(terms.term(term).iter().all(|part| part.len() == words), "words of a term");
     }
     run(back_end, Count { terms, words, planes });
 }
@@ -47,49 +48,28 @@ impl<T: Terms + ?Sized> Kernel for Count<'_, T> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let Count { terms, words, planes } = self;
-        let lanes = S::Both::default();
-        for at in 0..words / 4 {
-            let mut held = [lanes.splat8(s, 0); HELD];
-            for (held, plane) in held.iter_mut().zip(planes.chunks_exact(words)) {
-                *held = load(s, plane, at);
-            }
-            let mut next = 0;
-            while next + 8 <= terms.count() {
-                let a = four(s, terms, next, at, &mut held);
-                let b = four(s, terms, next + 4, at, &mut held);
-                let carry = full(s, &mut held[2], a, b);
-                up(s, planes, words, at, carry);
-                next += 8;
-            }
-            let left = terms.count() - next;
-            if left & 4 != 0 {
-                let carry = four(s, terms, next, at, &mut held);
-                let carry = half(s, &mut held[2], carry);
-                up(s, planes, words, at, carry);
-                next += 4;
-            }
-            if left & 2 != 0 {
-                let carry = full(s, &mut held[0], term(s, terms, next, at), term(s, terms, next + 1, at));
-                let carry = half(s, &mut held[1], carry);
-                let carry = half(s, &mut held[2], carry);
-                up(s, planes, words, at, carry);
-                next += 2;
-            }
-            if left & 1 != 0 {
-                let carry = half(s, &mut held[0], term(s, terms, next, at));
-                let carry = half(s, &mut held[1], carry);
-                let carry = half(s, &mut held[2], carry);
-                up(s, planes, words, at, carry);
-            }
-            for (held, plane) in held.iter().zip(planes.chunks_exact_mut(words)) {
-                lanes.store(s, *held, &mut bytes_of_mut(plane).as_chunks_mut::<32>().0[at]);
-            }
+        let mut next = 0;
+        while next + 8 <= terms.count() {
+            add::<S, T, 8>(s, terms, next, words, planes);
+            next += 8;
+        }
+        let left = terms.count() - next;
+        if left & 4 != 0 {
+            add::<S, T, 4>(s, terms, next, words, planes);
+            next += 4;
+        }
+        if left & 2 != 0 {
+            add::<S, T, 2>(s, terms, next, words, planes);
+            next += 2;
+        }
+        if left & 1 != 0 {
+            add::<S, T, 1>(s, terms, next, words, planes);
         }
         // What fills no register.
         for word in words / 4 * 4..words {
             for i in 0..terms.count() {
-                let (a, b) = terms.term(i);
-                let mut carry = a[word] ^ b.map_or(0, |b| b[word]);
+                let [a, b] = terms.term(i);
+                let mut carry = if T::PAIRS { a[word] ^ b[word] } else { a[word] };
                 for plane in planes.chunks_exact_mut(words) {
                     let next = plane[word] & carry;
                     plane[word] ^= carry;
@@ -100,21 +80,66 @@ impl<T: Terms + ?Sized> Kernel for Count<'_, T> {
     }
 }
 
+/// Adds `N` terms from the `first` on, a power of two up to eight, in all whole registers.
+#[inline(always)]
+fn add<S: Simd, T: Terms + ?Sized, const N: usize>(s: S, terms: &T, first: usize, words: usize, planes: &mut [u64]) {
+    let lanes = S::Both::default();
+    let whole = words / 4;
+    let mut list: [[&[[u8; 32]]; 2]; N] = [[&[]; 2]; N];
+    for (i, parts) in list.iter_mut().enumerate() {
+        let [a, b] = terms.term(first + i);
+        *parts = [&blocks(a)[..whole], &blocks(b)[..whole]];
+    }
+    for at in 0..whole {
+        let mut held = [lanes.splat8(s, 0); HELD];
+        for (held, plane) in held.iter_mut().zip(planes.chunks_exact(words)) {
+            *held = load(s, plane, at);
+        }
+        let mut terms = [held[0]; N];
+        for (term, [a, b]) in terms.iter_mut().zip(&list) {
+            *term = lanes.load(s, &a[at]);
+            if T::PAIRS {
+                *term = lanes.xor(s, *term, lanes.load(s, &b[at]));
+            }
+        }
+        let carry = match N {
+            8 => {
+                let a = four(s, [terms[0], terms[1 % N], terms[2 % N], terms[3 % N]], &mut held);
+                let b = four(s, [terms[4 % N], terms[5 % N], terms[6 % N], terms[7 % N]], &mut held);
+                full(s, &mut held[2], a, b)
+            }
+            4 => {
+                let carry = four(s, [terms[0], terms[1 % N], terms[2 % N], terms[3 % N]], &mut held);
+                half(s, &mut held[2], carry)
+            }
+            2 => {
+                let carry = full(s, &mut held[0], terms[0], terms[1 % N]);
+                let carry = half(s, &mut held[1], carry);
+                half(s, &mut held[2], carry)
+            }
+            _ => {
+                let carry = half(s, &mut held[0], terms[0]);
+                let carry = half(s, &mut held[1], carry);
+                half(s, &mut held[2], carry)
+            }
+        };
+        up(s, planes, words, at, carry);
+        for (held, plane) in held.iter().zip(planes.chunks_exact_mut(words)) {
+            lanes.store(s, *held, &mut bytes_of_mut(plane).as_chunks_mut::<32>().0[at]);
+        }
+    }
+}
+
+/// Words, four by four.
+#[inline(always)]
+fn blocks(words: &[u64]) -> &[[u8; 32]] {
+    bytes_of(words).as_chunks().0
+}
+
 /// The `at`-th four words.
 #[inline(always)]
 fn load<S: Simd>(s: S, words: &[u64], at: usize) -> Wide<S> {
-    S::Both::default().load(s, &bytes_of(words).as_chunks::<32>().0[at])
-}
-
-/// The `at`-th four words of a term.
-#[inline(always)]
-fn term<S: Simd, T: Terms + ?Sized>(s: S, terms: &T, term: usize, at: usize) -> Wide<S> {
-    let (a, b) = terms.term(term);
-    let a = load(s, a, at);
-    match b {
-        Some(b) => S::Both::default().xor(s, a, load(s, b, at)),
-        None => a,
-    }
+    S::Both::default().load(s, &blocks(words)[at])
 }
 
 /// The sum of three bits of each place: what stays becomes `sum`, what goes to the next plane is the answer.
@@ -137,9 +162,9 @@ fn half<S: Simd>(s: S, sum: &mut Wide<S>, a: Wide<S>) -> Wide<S> {
 
 /// Adds four terms into the planes of ones and twos; the answer belongs to that of fours.
 #[inline(always)]
-fn four<S: Simd, T: Terms + ?Sized>(s: S, terms: &T, i: usize, at: usize, held: &mut [Wide<S>; HELD]) -> Wide<S> {
-    let a = full(s, &mut held[0], term(s, terms, i, at), term(s, terms, i + 1, at));
-    let b = full(s, &mut held[0], term(s, terms, i + 2, at), term(s, terms, i + 3, at));
+fn four<S: Simd>(s: S, terms: [Wide<S>; 4], held: &mut [Wide<S>; HELD]) -> Wide<S> {
+    let a = full(s, &mut held[0], terms[0], terms[1]);
+    let b = full(s, &mut held[0], terms[2], terms[3]);
     full(s, &mut held[1], a, b)
 }
 
@@ -173,10 +198,10 @@ impl<'a> Ready<'a> {
     pub fn new(back_end: BackEnd, planes: &'a [u64], words: usize) -> Ready<'a> {
         assert!(words > 0 && planes.len().is_multiple_of(words), "whole planes");
         let mut ready = Ready { back_end, planes, words, halves: Vec::new(), sum: 0 };
-        let everywhere = vec![u64::MAX; words];
-        match ready.widely(&everywhere) {
-            Some((sum, _)) => ready.sum = sum,
-            None => ready.plainly(),
+        if back_end == BackEnd::Scalar || !counts_widely(planes, words) {
+            ready.plainly();
+        } else if let Some((sum, _)) = counted_widely(planes, &vec![u64::MAX; words]) {
+            ready.sum = sum;
         }
         ready
     }

@@ -7,11 +7,16 @@ cpufeatures::new!(counting, "avx512f", "avx512bw", "avx512vl", "avx512vpopcntdq"
 /// Planes whose counts are kept in registers.
 const MOST_PLANES: usize = 16;
 
+/// Whether [`counted`] can, of planes of so many words each.
+pub fn counts(planes: &[u64], words: usize) -> bool {
+    planes.len() <= MOST_PLANES * words && counting::get()
+}
+
 /// The sum over planes of `2^plane` times the places that are set in both the plane and `x`, and how many are set in
 /// `x`. The planes lie one behind the other, each as long as `x`. None where the processor cannot, or for more planes
 /// than 16.
 pub fn counted(planes: &[u64], x: &[u64]) -> Option<(u64, u32)> {
-    if planes.len() > MOST_PLANES * x.len() || !counting::get() {
+    if !counts(planes, x.len()) {
         return None;
     }
     // SAFETY: the processor has the instructions.

@@ -228,7 +228,13 @@ pub fn on_best<K: Kernel>(kernel: K) -> K::Output {
 
 /// Counts bits in the widest way there is, where that is not a back end of its own: see [`avx512::counted`].
 #[cfg(target_arch = "x86_64")]
-pub use avx512::counted as counted_widely;
+pub use avx512::{counted as counted_widely, counts as counts_widely};
+
+/// There is no wider way here.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn counts_widely(_planes: &[u64], _words: usize) -> bool {
+    false
+}
 
 /// There is no wider way here.
 #[cfg(not(target_arch = "x86_64"))]
