@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use nomul::{Result, bail, kernel::MAX_PLANES, weights::MatrixId};
 
-use super::{START, TABLE_PLANES, Work, is_linear};
+use super::{START, TABLE_PLANES, Work};
 use crate::{
     fit::bits::{Budget, Choice, MatrixStats, predict},
     levels::{self, Plan},
@@ -16,7 +16,7 @@ impl Work<'_> {
     pub(super) fn choose(&self, sensitivity: Option<&Sensitivity>) -> Result<Vec<Plan>> {
         let (config, options) = (self.config, self.options);
         let stats = |linear: bool| -> Result<Vec<MatrixStats>> {
-            let ids = MatrixId::all(config).filter(|id| is_linear(id.kind) == linear);
+            let ids = MatrixId::all(config).filter(|id| id.kind.is_table() != linear);
             ids.map(|id| self.stats(id, sensitivity)).collect()
         };
         let (mut blocks, mut tables) = (stats(true)?, stats(false)?);
@@ -32,7 +32,7 @@ impl Work<'_> {
                         Some(rest) => rest,
                         None => bail!(
                             Input,
-                            "{all} bytes: the embedding and the head alone take {fixed} at {planes} planes"
+                            "{all} bytes: the tables (embedding, head, positions) alone take {fixed} at {planes} planes"
                         ),
                     };
                 }
@@ -77,14 +77,14 @@ impl Work<'_> {
     /// What is known of a matrix before it is fitted.
     fn stats(&self, id: MatrixId, sensitivity: Option<&Sensitivity>) -> Result<MatrixStats> {
         let (rows, columns) = id.kind.shape(self.config);
-        let expected = sensitivity.and_then(|s| match is_linear(id.kind) {
-            true => s.outputs(id).map(|outputs| &outputs.expected),
-            false => s.table(id.kind).map(|table| &table.expected),
+        let expected = sensitivity.and_then(|s| match id.kind.is_table() {
+            true => s.table(id.kind).map(|table| &table.expected),
+            false => s.outputs(id).map(|outputs| &outputs.expected),
         });
         let (error_at, sensitivity) = match expected {
             Some(expected) => (expected.error_at, Some(expected.energy)),
-            None if is_linear(id.kind) && self.options.choose.needs_errors(&self.options.budget) => {
-                self.tell(format!("looking at {}", id.name()), self.measuring());
+            None if !id.kind.is_table() && self.options.choose.needs_errors(&self.options.budget) => {
+                self.tell(format!("looking at {}", id.name(self.config.architecture)), self.measuring());
                 (predict(&self.rotation.matrix(self.checkpoint, id)?, rows, columns), None)
             }
             None => ([0.0; 9], None),
