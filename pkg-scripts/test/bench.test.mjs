@@ -114,7 +114,10 @@ test("levels arrive one after the other, behind the base", () => {
 });
 
 test("vectors are compared by angle, by elements and by the order of their similarities", () => {
-  const [a, b] = [[Float32Array.of(1, 0), Float32Array.of(3, 4)], [Float32Array.of(2, 0), Float32Array.of(4, 3)]];
+  const [a, b] = [
+    [Float32Array.of(1, 0), Float32Array.of(3, 4)],
+    [Float32Array.of(2, 0), Float32Array.of(4, 3)],
+  ];
   assert.deepEqual(cosines(a, b), [1, 24 / 25]);
   assert.equal(farthest(a, b), 1);
   assert.deepEqual(similarities([...a, Float32Array.of(0, 1)]), [0.6, 0, 0.8]);

@@ -56,7 +56,12 @@ pub struct Arguments {
 enum Embedder {
     Planes(Box<Encoder>),
     /// A checkpoint in full precision.
-    Floats { config: Box<ModelConfig>, dense: Dense, tokenizer: Box<Tokenizer>, state: Box<EncoderState<Float>> },
+    Floats {
+        config: Box<ModelConfig>,
+        dense: Dense,
+        tokenizer: Box<Tokenizer>,
+        state: Box<EncoderState<Float>>,
+    },
 }
 
 impl Embedder {

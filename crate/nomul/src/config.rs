@@ -229,7 +229,10 @@ impl ModelConfig {
                 );
             }
             if max_tokens < 3 {
-                bail!(Value, "config.json: max_seq_length {max_tokens} has no room for a token between the special ones");
+                bail!(
+                    Value,
+                    "config.json: max_seq_length {max_tokens} has no room for a token between the special ones"
+                );
             }
         } else if !self.head_dim.is_multiple_of(2) {
             bail!(Value, "config.json: head_dim {} is odd, so it cannot be rotated in pairs", self.head_dim);

@@ -193,12 +193,7 @@ pub fn embed<W: Weights>(config: &ModelConfig, weights: &W, state: &mut EncoderS
 }
 
 /// One block: attention and the feed-forward layer, each added to the stream, which is normalised afterwards.
-pub fn block<W: Weights>(
-    config: &ModelConfig,
-    weights: &mut W,
-    layer: usize,
-    state: &mut EncoderState<W::Arithmetic>,
-) {
+pub fn block<W: Weights>(config: &ModelConfig, weights: &mut W, layer: usize, state: &mut EncoderState<W::Arithmetic>) {
     let (hidden, head, middle) = (config.hidden_size, config.head_dim, config.intermediate_size);
     let EncoderState { tokens, cache, scratch, queries, mixed: mixed_by_head, .. } = state;
     let tokens = *tokens;

@@ -95,7 +95,11 @@ impl<A: Arithmetic> State<A> {
     /// token's keys and values some 8 bits where the model is in planes, 32 where it is a checkpoint; little else.
     pub fn new(config: &ModelConfig, context: usize) -> Result<State<A>> {
         if config.encoder.is_some() {
-            bail!(Unsupported, "{} is a sentence encoder: it embeds, and writes nothing", config.architecture.class_name());
+            bail!(
+                Unsupported,
+                "{} is a sentence encoder: it embeds, and writes nothing",
+                config.architecture.class_name()
+            );
         }
         if context == 0 || context > config.max_position_embeddings {
             bail!(Input, "context of {context} tokens: the model takes 1 to {}", config.max_position_embeddings);

@@ -41,8 +41,7 @@ impl Kind {
     pub const BLOCK: [Kind; 7] = [Kind::Query, Kind::Key, Kind::Value, Kind::Output, Kind::Gate, Kind::Up, Kind::Down];
 
     /// Those of an encoder's block.
-    pub const ENCODER_BLOCK: [Kind; 6] =
-        [Kind::Query, Kind::Key, Kind::Value, Kind::Output, Kind::Up, Kind::Down];
+    pub const ENCODER_BLOCK: [Kind; 6] = [Kind::Query, Kind::Key, Kind::Value, Kind::Output, Kind::Up, Kind::Down];
 
     /// The matrices of a block of this family.
     pub fn of_block(architecture: Architecture) -> &'static [Kind] {

@@ -95,7 +95,9 @@ impl Calibration {
                     let trace = block.forward(stream.clone());
                     let factors = |kind| sensitivity?.factors(MatrixId { layer, kind }, group * size + i);
                     let named = |kind, added: Result<()>| {
-                        added.map_err(|e| e.at(format!("input of {}", MatrixId { layer, kind }.name(config.architecture))))
+                        added.map_err(|e| {
+                            e.at(format!("input of {}", MatrixId { layer, kind }.name(config.architecture)))
+                        })
                     };
                     let is_plain = Kind::BLOCK.iter().all(|&kind| factors(kind).is_none());
                     for (kind, hessian) in &mut (if is_plain { &mut plain } else { &mut weighed }).0 {

@@ -60,7 +60,9 @@ impl Dense {
     /// The stream of a window before the first block: `(tokens, hidden_size)`.
     pub(crate) fn embed(&self, tokens: &[u32]) -> Vec<f32> {
         let mut x = vec![0.0; tokens.len() * self.hidden];
-        x.chunks_exact_mut(self.hidden).zip(tokens).for_each(|(x, &token)| self.view().row(Kind::Embedding, token as usize, x));
+        x.chunks_exact_mut(self.hidden)
+            .zip(tokens)
+            .for_each(|(x, &token)| self.view().row(Kind::Embedding, token as usize, x));
         x
     }
 

@@ -84,7 +84,11 @@ pub fn shards(config: &ModelConfig, plans: &[Plan]) -> Vec<PlannedShard> {
                 _ if level == plan.level => (plan.start, plan.planes),
                 _ => continue,
             };
-            tensors.push(Planned { name: names::columns(architecture, plan.id, to), dtype: "U16", shape: vec![to, columns] });
+            tensors.push(Planned {
+                name: names::columns(architecture, plan.id, to),
+                dtype: "U16",
+                shape: vec![to, columns],
+            });
             tensors.extend((from..to).map(|number| {
                 let shape = plane::shape(rows, columns).to_vec();
                 Planned { name: names::plane(architecture, plan.id, number), dtype: "U8", shape }

@@ -42,9 +42,8 @@ fn checkpoint() -> Checkpoint {
 
 fn cases() -> Vec<Case> {
     let json: Value = serde_json::from_slice(&std::fs::read(golden("encoder/bert.json")).unwrap()).unwrap();
-    let floats = |list: &Value| -> Vec<f32> {
-        list.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
-    };
+    let floats =
+        |list: &Value| -> Vec<f32> { list.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect() };
     let case = |case: &Value| Case {
         ids: case["ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect(),
         vector: floats(&case["vector"]),

@@ -28,9 +28,9 @@ pub mod tokenizer;
 
 #[cfg(feature = "templates")]
 pub use chat::{ChatTemplate, Message};
+pub use encoder::Encoder;
 #[cfg(feature = "templates")]
 pub use minijinja::Value;
-pub use encoder::Encoder;
 pub use session::{Finish, GenerateOptions, Session, Step, TokenLogprobs, Usage, Wanted};
 pub use stream::TextStream;
 pub use tokenizer::Tokenizer;

@@ -76,12 +76,16 @@ export class Model extends Conversation {
     value: string | number[] | string[],
     options: EmbedOptions = {},
   ): Promise<Float32Array<ArrayBuffer> | Float32Array<ArrayBuffer>[]> {
-    const { signal, normalize = true, onProgress } = checked("embed", options, { normalize: flag, onProgress: callback });
+    const {
+      signal,
+      normalize = true,
+      onProgress,
+    } = checked("embed", options, { normalize: flag, onProgress: callback });
     // A list without anything in it is one of texts: no text has no tokens.
     const several = Array.isArray(value) && !value.some((each) => typeof each === "number");
     if (several) mustBe("embed: the texts", value, listOf(text, "a list of texts"));
     else checkText("embed", value as string | number[]);
-    const texts = several ? value : [value as string | number[]];
+    const texts = several ? (value as string[]) : [value as string | number[]];
     const { vectors } = await this.client.call(
       "embed",
       { texts, normalize },

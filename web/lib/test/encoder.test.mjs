@@ -7,9 +7,7 @@ import { load } from "nomul";
 import { encoderFolder, failsWith, folder } from "./support/model.mjs";
 
 /** What the native command makes of some texts: `[{ text, vector }]`. */
-const golden = JSON.parse(
-  await readFile(new URL("../../../tests/golden/encoder/tiny.json", import.meta.url), "utf8"),
-);
+const golden = JSON.parse(await readFile(new URL("../../../tests/golden/encoder/tiny.json", import.meta.url), "utf8"));
 const texts = golden.map(({ text }) => text);
 
 let model;

@@ -64,9 +64,8 @@ pub fn embed(config: &ModelConfig, weights: &Dense, texts: &[Vec<u32>]) -> Resul
 /// The second moments of the inputs of a block's matrices. Every token counts the same, so keys and values share the
 /// queries'.
 pub fn inputs(config: &ModelConfig, weights: &Dense, layer: usize, streams: &[Vec<f32>]) -> Result<Inputs> {
-    let new = || {
-        Inputs::new(&[Kind::Query, Kind::Output, Kind::Up, Kind::Down], |kind| Hessian::new(kind.shape(config).1))
-    };
+    let new =
+        || Inputs::new(&[Kind::Query, Kind::Output, Kind::Up, Kind::Down], |kind| Hessian::new(kind.shape(config).1));
     let groups: Vec<Result<Inputs>> = streams
         .par_chunks(streams.len().div_ceil(GROUPS).max(1))
         .map(|streams| {

@@ -65,7 +65,9 @@ impl Decoder {
             "Metaspace" => {
                 Decoder::Metaspace(character_of(json, "replacement")?, Prepend::new(json)? != Prepend::Never)
             }
-            "WordPiece" => Decoder::WordPiece(text_of(json, "prefix")?.into(), super::flag(json, "cleanup", Some(true))?),
+            "WordPiece" => {
+                Decoder::WordPiece(text_of(json, "prefix")?.into(), super::flag(json, "cleanup", Some(true))?)
+            }
             "BPEDecoder" => Decoder::WordEnd(text_of(json, "suffix")?.into()),
             _ => bail!(
                 Unsupported,
