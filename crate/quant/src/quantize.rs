@@ -41,7 +41,7 @@ pub struct Options<'a> {
     /// How many there are to share out.
     pub budget: Budget,
     /// Planes a weight, on average, that the first level has, by which a model answers before the others have come; `None`:
-    /// [`START`] fewer than all.
+    /// [`START`] fewer than all, of an encoder all.
     pub start: Option<f64>,
     /// Planes of the embedding and of the head; `None`: as many as gain no less for a bit than those of the blocks, or
     /// [`TABLE_PLANES`] where nothing was measured.

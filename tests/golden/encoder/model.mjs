@@ -1,4 +1,4 @@
-// Makes tiny/: the checkpoint ../checkpoints/bert, quantised as `nomul quantize` does by default, but for its tables, and
+// Makes tiny/: the checkpoint ../checkpoints/bert, quantised by `nomul quantize` so that it comes in levels, and
 // tiny.json: the vectors that the native command makes of some texts, which every engine must make too.
 // Run it after a change to the quantiser or to the format: node tests/golden/encoder/model.mjs
 
@@ -14,7 +14,8 @@ const tiny = join(golden, "encoder", "tiny");
 if (!process.env.NOMUL) await setup();
 const program = process.env.NOMUL ?? nomul;
 const checkpoint = join(golden, "checkpoints", "bert");
-await run(program, ["quantize", checkpoint, "--output", tiny, "--force", "--windows", "64", "--table-planes", "4"]);
+const settings = ["--windows", "64", "--table-planes", "4", "--start-bits", "2.9"];
+await run(program, ["quantize", checkpoint, "--output", tiny, "--force", ...settings]);
 
 const texts = JSON.parse(await readFile(join(golden, "encoder", "bert.json"), "utf8")).map(({ text }) => text);
 const words = texts.flatMap((text) => ["-p", text]);

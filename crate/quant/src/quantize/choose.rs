@@ -42,7 +42,9 @@ impl Work<'_> {
         let weights = |stats: &MatrixStats| (stats.rows * stats.columns) as f64;
         let start = options.start.unwrap_or_else(|| {
             let planes: f64 = blocks.iter().zip(&chosen).map(|(s, choice)| weights(s) * choice.planes as f64).sum();
-            planes / blocks.iter().map(weights).sum::<f64>() - START
+            let average = planes / blocks.iter().map(weights).sum::<f64>();
+            // Vectors made with other planes are not to be compared, so an encoder comes whole.
+            if config.encoder.is_some() { average } else { average - START }
         });
         let start = Budget::BitsPerWeight(start.clamp(1.0, MAX_PLANES as f64));
         let first = options.choose.choose(&blocks, start)?;
