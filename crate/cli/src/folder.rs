@@ -8,7 +8,7 @@ use std::{
 
 use nomul::{Code, Error, Model, Result, bail};
 use nomul_quant::checkpoint::hf::{Hub, Repository};
-use nomul_text::{ChatTemplate, Session};
+use nomul_text::{ChatTemplate, Encoder, Session};
 
 use crate::progress::Bar;
 
@@ -60,6 +60,19 @@ pub fn session(folder: &Path, planes: Option<usize>, context: Option<usize>) -> 
     )?;
     fill(folder, planes, session.model_mut())?;
     Ok(session)
+}
+
+/// A sentence encoder with its tokenizer.
+pub fn encoder(folder: &Path, planes: Option<usize>, max_tokens: Option<usize>) -> Result<Encoder> {
+    let mut encoder = Encoder::new(
+        &read(folder, "config.json")?,
+        &read(folder, "model.safetensors.index.json")?,
+        &read(folder, "tokenizer.json")?,
+        optional(folder, "tokenizer_config.json")?.as_deref(),
+        max_tokens,
+    )?;
+    fill(folder, planes, encoder.model_mut())?;
+    Ok(encoder)
 }
 
 /// The model's chat template.

@@ -6,6 +6,7 @@
 
 mod bench;
 mod digest;
+mod embed;
 mod folder;
 mod generate;
 mod graph;
@@ -42,6 +43,8 @@ enum Command {
     Chat(generate::ChatArguments),
     /// Perplexity of a model folder or of a checkpoint on a text
     Perplexity(perplexity::Arguments),
+    /// Vectors of texts, by a sentence encoder
+    Embed(embed::Arguments),
     /// Every matrix of a model: shape, planes, bytes, error, and why it got its bits
     Inspect(inspect::Arguments),
     /// JSON documents as vectors: embed, search, get, explain
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => generate::run(arguments),
         Command::Chat(arguments) => generate::chat(arguments),
         Command::Perplexity(arguments) => perplexity::run(arguments),
+        Command::Embed(arguments) => embed::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Json(arguments) => json::run(arguments),
         Command::Digest(arguments) => digest::run(arguments),

@@ -32,10 +32,11 @@ pub struct Arguments {
     /// Bytes for everything instead
     #[arg(long)]
     bytes: Option<u64>,
-    /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.27 fewer than all]
+    /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.27 fewer than all; all of an
+    /// encoder]
     #[arg(long)]
     start_bits: Option<f64>,
-    /// Planes of the embedding and the head [default: as measured; 6 without measuring]
+    /// Planes of the embedding, the head and an encoder's positions [default: as measured; 6 without measuring]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
     table_planes: Option<u8>,
     /// Text to calibrate on, instead of the built-in one
@@ -44,12 +45,12 @@ pub struct Arguments {
     /// How much time it may take
     #[arg(long, default_value = "default")]
     effort: Effort,
-    /// Windows of the calibration text, whatever the effort; 0: no calibration
+    /// Windows of the calibration text, for an encoder lines of it, whatever the effort; 0: no calibration
     #[arg(long)]
     windows: Option<usize>,
-    /// Tokens of a window
-    #[arg(long, default_value_t = 1024)]
-    window: usize,
+    /// Tokens of a window; of an encoder's line at most [default: 1024; 128 for an encoder]
+    #[arg(long)]
+    window: Option<usize>,
     /// Seed of the rotations, and of the tokens that are drawn to measure what matters
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -65,17 +66,20 @@ pub struct Arguments {
 enum Effort {
     /// Seconds: no calibration, the same planes everywhere
     Fast,
-    /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters
+    /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters (for an encoder 512
+    /// lines, none measured)
     Default,
-    /// 128 windows, all of them measured
+    /// 128 windows, all of them measured (for an encoder 1024 lines)
     Best,
 }
 
 impl Effort {
     /// Windows to calibrate on, and how many of them are measured.
-    fn windows(self) -> (usize, usize) {
+    fn windows(self, is_encoder: bool) -> (usize, usize) {
         match self {
             Effort::Fast => (0, 0),
+            Effort::Default if is_encoder => (512, 0),
+            Effort::Best if is_encoder => (1024, 0),
             Effort::Default => (64, 8),
             Effort::Best => (128, 128),
         }
@@ -86,8 +90,13 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let started = Instant::now();
     let checkpoint = Checkpoint::open(&crate::folder::checkpoint(&arguments.checkpoint)?)?;
     let config = checkpoint.config();
-    if arguments.window < 2 || arguments.window > config.max_position_embeddings {
-        bail!(Input, "--window {}: 2 to {} for this model", arguments.window, config.max_position_embeddings);
+    let (default, least, most) = match config.encoder {
+        Some(encoder) => (128.min(encoder.max_tokens), 3, encoder.max_tokens),
+        None => (1024, 2, config.max_position_embeddings),
+    };
+    let window = arguments.window.unwrap_or(default);
+    if !(least..=most).contains(&window) {
+        bail!(Input, "--window {window}: {least} to {most} for this model");
     }
     if let Some(start) = arguments.start_bits.filter(|start| !(1.0..=8.0).contains(start)) {
         bail!(Input, "--start-bits {start}: 1 to 8");
@@ -102,21 +111,28 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Some(path) => fs::read_to_string(path).map_err(|e| io(path, e))?,
         None => CALIBRATION.into(),
     };
-    let (count, measured) = arguments.effort.windows();
+    let (count, measured) = arguments.effort.windows(config.encoder.is_some());
     let count = arguments.windows.unwrap_or(count);
     if count == 0 && arguments.calibration.is_some() {
         bail!(Input, "--calibration: no window of it would be read; choose another --effort, or --windows above 0");
     }
     let mut windows: Vec<Vec<u32>> = Vec::new();
-    if count > 0 {
+    if count > 0 && config.encoder.is_some() {
+        // What an encoder meets: one text at a time, with what stands around it.
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(count);
+        windows = lines.map(|line| tokenizer.encode_within(line, window)).collect::<Result<_>>()?;
+        if windows.is_empty() {
+            bail!(Input, "calibration text: no line has a text");
+        }
+    } else if count > 0 {
         let tokens = tokenizer.encode(&text, false)?;
-        windows.extend(tokens.chunks_exact(arguments.window).take(count).map(<[u32]>::to_vec));
+        windows.extend(tokens.chunks_exact(window).take(count).map(<[u32]>::to_vec));
         if windows.is_empty() {
             bail!(
                 Input,
                 "calibration text: {} tokens, less than one window of {}; use a longer text or a smaller --window",
                 tokens.len(),
-                arguments.window
+                window
             );
         }
     }

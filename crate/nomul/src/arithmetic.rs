@@ -36,6 +36,10 @@ pub trait Arithmetic: Sized + Sync {
     /// `out = x / sqrt(mean(x²) + eps)`, times `gain` if there is one. (Zhang and Sennrich, arXiv 1910.07467.)
     fn norm(&self, norm: Norm, x: &[f32], gain: Option<&Self::Gain>, out: &mut [f32]);
 
+    /// An encoder's norm of the stream: `x = (x - mean(x)) / sqrt(variance(x) + eps) * gain + bias`. (Ba, Kiros and Hinton,
+    /// arXiv 1607.06450.)
+    fn layer_norm(&self, x: &mut [f32], gain: &Self::Gain, bias: &[f32]);
+
     /// `x *= gain`, element by element.
     fn amplify(&self, x: &mut [f32], gain: &Self::Gain);
 
@@ -75,4 +79,10 @@ pub trait Arithmetic: Sized + Sync {
 
     /// `gate = silu(gate) * up`, where `silu(x) = x / (1 + e^-x)`. (Shazeer, arXiv 2002.05202.)
     fn gate(&self, gate: &mut [f32], up: &[f32]);
+
+    /// `x = x P(N < x)` for `N` of a normal distribution. (Hendrycks and Gimpel, arXiv 1606.08415.)
+    fn gelu(&self, x: &mut [f32]);
+
+    /// Divides a vector by its length; one of zeros stays as it is.
+    fn unit(&self, x: &mut [f32]);
 }

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::{Result, address::times, bail};
 
-/// The families of models that the forward pass can tell. All are decoders with rotary embeddings, RMSNorm, gated
-/// SiLU and grouped-query attention; they differ in biases, in norms on queries and keys, and in window.
+/// The families of models that can be run. All but [`Architecture::Bert`] are decoders with rotary embeddings, RMSNorm,
+/// gated SiLU and grouped-query attention; they differ in biases, in norms on queries and keys, and in window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
     /// Llama 1-3, TinyLlama, SmolLM.
@@ -17,6 +17,9 @@ pub enum Architecture {
     Qwen2,
     /// Qwen3: RMSNorm on each head of q and k, no biases.
     Qwen3,
+    /// BERT and the sentence encoders of its family: both directions, learned positions, LayerNorm behind each layer, GELU,
+    /// biases everywhere. Run by [`crate::encoder`].
+    Bert,
 }
 
 impl Architecture {
@@ -27,6 +30,7 @@ impl Architecture {
             Architecture::Mistral => "MistralForCausalLM",
             Architecture::Qwen2 => "Qwen2ForCausalLM",
             Architecture::Qwen3 => "Qwen3ForCausalLM",
+            Architecture::Bert => "BertModel",
         }
     }
 }
@@ -54,15 +58,36 @@ pub enum RopeScaling {
     },
 }
 
+/// How an encoder makes one vector of the vectors of a text's tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The first one, which is that of the token in front of the text.
+    First,
+}
+
+/// What only sentence encoders have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoder {
+    /// What becomes of the tokens' vectors.
+    pub pooling: Pooling,
+    /// Longer texts are cut to so many tokens, those around the text included.
+    pub max_tokens: usize,
+    /// Rows of the table of token types. A text on its own has the first type throughout.
+    pub token_types: usize,
+}
+
 /// The orthogonal transforms that quantisation put between the checkpoint's matrices and the stored ones. `None`:
 /// no transform. The number seeds the signs of the Hadamard transform (see [`crate::hadamard`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotations {
-    /// The residual stream lives in this basis (length `hidden_size`).
+    /// The residual stream lives in this basis (length `hidden_size`). In an encoder, whose stream meets gains in its own
+    /// basis, it is turned into this one before q, k, v and up, and o and down come out in it and are turned back.
     pub residual: Option<u64>,
     /// Each head of q and of k comes out of its matrix in this basis (length `head_dim`) and is turned back.
     pub query_key: Option<u64>,
-    /// gate and up come out in this basis (length `intermediate_size`) and are turned back.
+    /// gate and up (of an encoder: up) come out in this basis (length `intermediate_size`) and are turned back.
     pub gate_up: Option<u64>,
     /// down takes its input in this basis (length `intermediate_size`).
     pub down: Option<u64>,
@@ -96,7 +121,7 @@ pub struct ModelConfig {
     pub head_dim: usize,
     /// The longest context the model was made for.
     pub max_position_embeddings: usize,
-    /// Added to the mean square before the reciprocal root.
+    /// Added to the mean square (of an encoder: to the variance) before the reciprocal root.
     pub rms_norm_eps: f32,
     /// Base of the rotary frequencies.
     pub rope_theta: f32,
@@ -110,6 +135,8 @@ pub struct ModelConfig {
     pub qk_norm: bool,
     /// The head is the embedding table.
     pub tie_word_embeddings: bool,
+    /// What only sentence encoders have; `None` for a decoder.
+    pub encoder: Option<Encoder>,
     /// Tokens that end a text.
     pub eos_token_ids: Vec<u32>,
     /// Present in a model folder of ours, absent in a checkpoint.
@@ -139,17 +166,28 @@ impl ModelConfig {
             num_attention_heads,
             num_key_value_heads: size(&json, "num_key_value_heads", Some(num_attention_heads))?,
             head_dim: size(&json, "head_dim", Some((hidden_size / num_attention_heads).max(1)))?,
-            max_position_embeddings: size(&json, "max_position_embeddings", Some(2048))?,
-            rms_norm_eps: number(&json, "rms_norm_eps", Some(1e-6))?,
+            max_position_embeddings: match architecture {
+                Architecture::Bert => size(&json, "max_position_embeddings", Some(512))?,
+                _ => size(&json, "max_position_embeddings", Some(2048))?,
+            },
+            rms_norm_eps: match architecture {
+                Architecture::Bert => number(&json, "layer_norm_eps", Some(1e-12))?,
+                _ => number(&json, "rms_norm_eps", Some(1e-6))?,
+            },
             rope_theta: rope_theta(&json)?,
             rope_scaling: rope_scaling(&json)?,
             sliding_window: sliding_window(&json, architecture)?,
             qkv_bias: match architecture {
-                Architecture::Qwen2 => true,
+                Architecture::Qwen2 | Architecture::Bert => true,
                 _ => flag(&json, "attention_bias", false)?,
             },
             qk_norm: architecture == Architecture::Qwen3,
-            tie_word_embeddings: flag(&json, "tie_word_embeddings", false)?,
+            // An encoder has no head: none of its own.
+            tie_word_embeddings: match architecture {
+                Architecture::Bert => true,
+                _ => flag(&json, "tie_word_embeddings", false)?,
+            },
+            encoder: encoder(&json, architecture)?,
             eos_token_ids: token_ids(&json, "eos_token_id")?,
             quantization: quantization(&json)?,
         };
@@ -181,7 +219,22 @@ impl ModelConfig {
                 self.num_attention_heads
             );
         }
-        if !self.head_dim.is_multiple_of(2) {
+        if let Some(Encoder { max_tokens, .. }) = self.encoder {
+            if self.query_size() != self.hidden_size || self.num_key_value_heads != self.num_attention_heads {
+                bail!(
+                    Value,
+                    "config.json: {} heads do not share out hidden_size {} evenly",
+                    self.num_attention_heads,
+                    self.hidden_size
+                );
+            }
+            if max_tokens < 3 {
+                bail!(
+                    Value,
+                    "config.json: max_seq_length {max_tokens} has no room for a token between the special ones"
+                );
+            }
+        } else if !self.head_dim.is_multiple_of(2) {
             bail!(Value, "config.json: head_dim {} is odd, so it cannot be rotated in pairs", self.head_dim);
         }
         if !(self.rms_norm_eps >= 0.0 && self.rms_norm_eps < 1.0) {
@@ -195,7 +248,8 @@ impl ModelConfig {
 }
 
 fn architecture(json: &Value) -> Result<Architecture> {
-    let all = [Architecture::Llama, Architecture::Mistral, Architecture::Qwen2, Architecture::Qwen3];
+    let all =
+        [Architecture::Llama, Architecture::Mistral, Architecture::Qwen2, Architecture::Qwen3, Architecture::Bert];
     let Some(name) = json["architectures"][0].as_str() else {
         bail!(Missing, "config.json: no architectures");
     };
@@ -289,7 +343,7 @@ fn rope_scaling(json: &Value) -> Result<RopeScaling> {
 /// Mistral slides its window whenever one is given; Qwen only when told to, and then only in some layers.
 fn sliding_window(json: &Value, architecture: Architecture) -> Result<Option<usize>> {
     let used = match architecture {
-        Architecture::Llama => false,
+        Architecture::Llama | Architecture::Bert => false,
         Architecture::Mistral => !json["sliding_window"].is_null(),
         Architecture::Qwen2 | Architecture::Qwen3 => flag(json, "use_sliding_window", false)?,
     };
@@ -297,6 +351,36 @@ fn sliding_window(json: &Value, architecture: Architecture) -> Result<Option<usi
         bail!(Unsupported, "config.json: use_sliding_window is not supported for {}", architecture.class_name());
     }
     if used { size(json, "sliding_window", None).map(Some) } else { Ok(None) }
+}
+
+/// What `config.json` says of an encoder. `pooling` and `max_seq_length` are not in checkpoints' own files: they are read
+/// from those of sentence-transformers, and written down here.
+fn encoder(json: &Value, architecture: Architecture) -> Result<Option<Encoder>> {
+    if architecture != Architecture::Bert {
+        return Ok(None);
+    }
+    for (field, known) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
+        match &json[field] {
+            Value::Null => {}
+            Value::String(kind) if kind == known => {}
+            other => bail!(Unsupported, "config.json: {field} {other} is not supported; {known:?} is"),
+        }
+    }
+    if flag(json, "is_decoder", false)? || flag(json, "add_cross_attention", false)? {
+        bail!(Unsupported, "config.json: a BertModel that is a decoder");
+    }
+    let pooling = match json["pooling"].as_str() {
+        None if json["pooling"].is_null() => Pooling::Mean,
+        Some("mean") => Pooling::Mean,
+        Some("first") => Pooling::First,
+        _ => bail!(Unsupported, "config.json: pooling {} is unknown; known are mean, first", json["pooling"]),
+    };
+    let positions = size(json, "max_position_embeddings", Some(512))?;
+    Ok(Some(Encoder {
+        pooling,
+        max_tokens: size(json, "max_seq_length", Some(positions))?.min(positions),
+        token_types: size(json, "type_vocab_size", Some(2))?,
+    }))
 }
 
 fn quantization(json: &Value) -> Result<Option<Quantization>> {

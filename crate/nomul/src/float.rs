@@ -88,6 +88,29 @@ pub fn rms_norm(x: &[f32], gain: Option<&[f32]>, eps: f32, out: &mut [f32]) {
     }
 }
 
+/// `x = (x - mean(x)) / sqrt(variance(x) + eps) * gain + bias`. (Ba, Kiros and Hinton, arXiv 1607.06450.)
+pub fn layer_norm(x: &mut [f32], gain: &[f32], bias: &[f32], eps: f32) {
+    let mean = x.iter().sum::<f32>() / x.len() as f32;
+    x.iter_mut().for_each(|x| *x -= mean);
+    let scale = 1.0 / libm::sqrtf(dot(x, x) / x.len() as f32 + eps);
+    for ((x, gain), bias) in x.iter_mut().zip(gain).zip(bias) {
+        *x = *x * scale * gain + bias;
+    }
+}
+
+/// `x P(N < x)` for `N` of a normal distribution. (Hendrycks and Gimpel, arXiv 1606.08415.)
+pub fn gelu(x: f32) -> f32 {
+    0.5 * x * (1.0 + libm::erff(x * core::f32::consts::FRAC_1_SQRT_2))
+}
+
+/// Divides a vector by its length; one of zeros stays as it is.
+pub fn unit(x: &mut [f32]) {
+    let length = libm::sqrtf(dot(x, x));
+    if length > 0.0 {
+        x.iter_mut().for_each(|x| *x /= length);
+    }
+}
+
 /// `gate = silu(gate) * up`, where `silu(x) = x / (1 + e^-x)`. (Shazeer, arXiv 2002.05202.)
 #[inline(always)]
 pub fn gate(gate: &mut [f32], up: &[f32]) {
@@ -252,6 +275,10 @@ impl Arithmetic for Float {
         rms_norm(x, gain.map(Vec::as_slice), self.eps, out);
     }
 
+    fn layer_norm(&self, x: &mut [f32], gain: &Vec<f32>, bias: &[f32]) {
+        layer_norm(x, gain, bias, self.eps);
+    }
+
     fn amplify(&self, x: &mut [f32], gain: &Vec<f32>) {
         x.iter_mut().zip(gain).for_each(|(x, gain)| *x *= gain);
     }
@@ -300,6 +327,14 @@ impl Arithmetic for Float {
 
     fn gate(&self, gate: &mut [f32], up: &[f32]) {
         on_best(Gate { gate, up });
+    }
+
+    fn gelu(&self, x: &mut [f32]) {
+        x.iter_mut().for_each(|x| *x = gelu(*x));
+    }
+
+    fn unit(&self, x: &mut [f32]) {
+        unit(x);
     }
 }
 

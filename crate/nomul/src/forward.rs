@@ -136,7 +136,7 @@ fn check<A: Arithmetic>(config: &ModelConfig, state: &State<A>, tokens: &[u32]) 
 /// Looks the tokens up: `x` becomes `(tokens, hidden_size)`.
 pub fn embed<W: Weights>(config: &ModelConfig, weights: &W, tokens: &[u32], x: &mut [f32]) {
     for (&token, x) in tokens.iter().zip(rows_mut(x, config.hidden_size)) {
-        weights.embed(token, x);
+        weights.row(Kind::Embedding, token as usize, x);
     }
 }
 
@@ -179,7 +179,7 @@ pub fn block<W: Weights>(
         if let (Some(transform), Kind::Query | Kind::Key) = (&transforms.query_key, kind) {
             split(row_crew, out, head, |_, out| transform.inverse_rows(out));
         }
-        if let Some(bias) = weights.bias(matrix(kind)) {
+        if let Some(bias) = weights.bias(VectorId::Bias(matrix(kind))) {
             for row in rows_mut(out, bias.len()) {
                 row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
             }

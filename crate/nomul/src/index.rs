@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     Result, bail,
-    config::ModelConfig,
+    config::{Architecture, ModelConfig},
     kernel::MAX_PLANES,
     plane,
     weights::{Kind, MatrixId},
@@ -100,7 +100,7 @@ pub fn plans(config_json: &[u8], config: &ModelConfig) -> Result<BTreeMap<Matrix
     let matrices = &json["quantization_config"]["matrices"];
     let mut plans = BTreeMap::new();
     for id in MatrixId::all(config) {
-        let name = id.name();
+        let name = id.name(config.architecture);
         let plan = &matrices[&name];
         let list = plan["prefixes"].as_array();
         let prefixes: Option<Vec<usize>> = list.and_then(|list| list.iter().map(number_of_planes).collect());
@@ -133,21 +133,21 @@ pub fn stored_bytes(rows: usize, columns: usize, prefixes: &[usize]) -> u64 {
 
 /// The names of a matrix's tensors in the model folder.
 pub mod names {
-    use super::{Kind, MatrixId, String, format};
+    use super::{Architecture, Kind, MatrixId, String, format};
 
     /// Signs: U8 `[tiles, vectors, 16]`, see [`crate::plane`].
-    pub fn plane(matrix: MatrixId, plane: usize) -> String {
-        format!("{}.weight.plane{plane}", matrix.name())
+    pub fn plane(architecture: Architecture, matrix: MatrixId, plane: usize) -> String {
+        format!("{}.weight.plane{plane}", matrix.name(architecture))
     }
 
     /// Scales of columns when the first `prefix` planes are used: U16 `[prefix, inputs]`, see [`crate::scale`].
-    pub fn columns(matrix: MatrixId, prefix: usize) -> String {
-        format!("{}.weight.columns{prefix}", matrix.name())
+    pub fn columns(architecture: Architecture, matrix: MatrixId, prefix: usize) -> String {
+        format!("{}.weight.columns{prefix}", matrix.name(architecture))
     }
 
     /// Scales of rows: U16 `[outputs]`.
-    pub fn rows(matrix: MatrixId) -> String {
-        format!("{}.weight.rows", matrix.name())
+    pub fn rows(architecture: Architecture, matrix: MatrixId) -> String {
+        format!("{}.weight.rows", matrix.name(architecture))
     }
 
     /// The table that a kind reads: a tied head reads the embedding.

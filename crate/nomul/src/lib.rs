@@ -3,7 +3,8 @@
 //!
 //! This crate is the core: `no_std` with `alloc`, no I/O, no clock, no globals. Read it in this order: [`config`] (the
 //! shape of a model), [`scale`] and [`plane`] (how weights are written down), [`kernel`] (the product), [`shift`] (what
-//! runs beside the products), [`weights`] and [`forward`] (the model, told straight through), [`model`] (streamed in and
+//! runs beside the products), [`weights`] and [`forward`] (the model, told straight through;
+//! [`encoder`] for sentence encoders), [`model`] (streamed in and
 //! run). Beside the language models stand [`graph`], [`json`] on [`vsa`], and [`search`]; language models know none of them.
 #![no_std]
 
@@ -18,6 +19,7 @@ pub mod address;
 pub mod arithmetic;
 pub mod cache;
 pub mod config;
+pub mod encoder;
 mod error;
 pub mod float;
 pub mod forward;

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub use crate::index::Shard;
 use crate::{
     Result, bail,
-    config::ModelConfig,
+    config::{Architecture, ModelConfig},
     float::Float,
     forward::CHUNK,
     index::{MatrixPlan, names, plans, shards, stored_bytes},
@@ -102,9 +102,9 @@ impl Matrix {
 pub struct MatrixInfo {
     /// Its name in the checkpoint.
     pub name: String,
-    /// Its block, 0 for embedding and head.
+    /// Its block, 0 for tables.
     pub layer: usize,
-    /// `q`, `k`, `v`, `o`, `gate`, `up`, `down`, `embedding` or `head`.
+    /// `q`, `k`, `v`, `o`, `gate`, `up`, `down`, `embedding`, `positions` or `head`.
     pub kind: &'static str,
     /// Outputs.
     pub rows: usize,
@@ -140,7 +140,9 @@ struct PlaneWeights {
     /// The place of a matrix among them, by its [`slot`].
     lookup: Vec<u32>,
     arena: Vec<u8>,
-    /// By the [`slot`] of their matrix.
+    /// For the names of matrices.
+    architecture: Architecture,
+    /// By their [`VectorId`], see [`bias_slot`].
     biases: Vec<Option<Box<[f32]>>>,
     /// By their [`VectorId`], see [`gain_slot`].
     gains: Vec<Option<Box<Gain>>>,
@@ -180,7 +182,17 @@ const fn gain_slot(id: VectorId) -> usize {
         VectorId::QueryNorm(layer) => layer << 2 | 2,
         VectorId::KeyNorm(layer) => layer << 2 | 3,
         // The norm before attention of the layer after the last: there is none.
-        VectorId::FinalNorm | VectorId::Bias(_) => usize::MAX,
+        _ => usize::MAX,
+    }
+}
+
+/// Where a bias is found: behind the kinds of matrices there is room for those of norms.
+const fn bias_slot(id: VectorId) -> usize {
+    match id {
+        VectorId::Bias(matrix) => slot(matrix),
+        VectorId::AttentionNormBias(layer) => layer << 4 | 15,
+        VectorId::FeedForwardNormBias(layer) => layer << 4 | 14,
+        _ => 13,
     }
 }
 
@@ -189,6 +201,7 @@ impl Model {
     /// that the configuration asks for were found to fit the sizes of the shards.
     pub fn new(config_json: &[u8], index_json: &[u8]) -> Result<Model> {
         let config = ModelConfig::from_json(config_json)?;
+        let architecture = config.architecture;
         let shards = shards(index_json)?;
         let plans = plans(config_json, &config)?;
         let total = shards.iter().fold(0u64, |sum, shard| sum.saturating_add(shard.bytes));
@@ -210,7 +223,7 @@ impl Model {
                 bail!(
                     Shape,
                     "{}: {planes} planes of {rows} x {columns} do not fit into shards of {total} bytes",
-                    id.name()
+                    id.name(architecture)
                 );
             };
             let mut expect = |name, dtype, shape: Vec<usize>, width: usize, key| {
@@ -219,13 +232,13 @@ impl Model {
             };
             for plane in 0..planes {
                 let shape = plane::shape(rows, columns).to_vec();
-                expect(names::plane(id, plane), "U8", shape, 1, Key::Plane { matrix: position, plane });
+                expect(names::plane(architecture, id, plane), "U8", shape, 1, Key::Plane { matrix: position, plane });
             }
             for (set, &prefix) in plan.prefixes.iter().enumerate() {
                 let key = Key::Columns { matrix: position, set };
-                expect(names::columns(id, prefix), "U16", vec![prefix, columns], 2, key);
+                expect(names::columns(architecture, id, prefix), "U16", vec![prefix, columns], 2, key);
             }
-            expect(names::rows(id), "U16", vec![rows], 2, Key::Rows { matrix: position });
+            expect(names::rows(architecture, id), "U16", vec![rows], 2, Key::Rows { matrix: position });
             matrices.push(Matrix {
                 id,
                 rows,
@@ -244,18 +257,18 @@ impl Model {
             lookup[slot(id)] = position as u32;
             arena = end;
         }
-        let folded = |id: &VectorId| matches!(id, VectorId::AttentionNorm(_) | VectorId::FeedForwardNorm(_));
-        let vector_ids: Vec<VectorId> = VectorId::all(&config).filter(|id| !folded(id)).collect();
+        let vector_ids: Vec<VectorId> = VectorId::all(&config).filter(|id| !id.is_folded(architecture)).collect();
         for (position, id) in vector_ids.iter().enumerate() {
             let length = id.len(&config);
             let key = Key::Vector { vector: position };
             let bytes = 4 * length;
-            expected.insert(id.name(), Expected { dtype: "F32", shape: vec![length], bytes, key });
+            expected.insert(id.name(architecture), Expected { dtype: "F32", shape: vec![length], bytes, key });
         }
         let weights = PlaneWeights {
             matrices,
             lookup,
             arena: zeroed(arena, "the planes of the model")?,
+            architecture,
             biases: vec![None; layers << 4],
             gains: (0..=layers << 2).map(|_| None).collect(),
             vector_ids,
@@ -309,7 +322,7 @@ impl Model {
     /// For each block, the fewest planes that one of its matrices uses.
     pub fn planes_by_layer(&self) -> Vec<usize> {
         let mut fewest = vec![usize::MAX; self.config.num_hidden_layers];
-        let blocks = self.weights.matrices.iter().filter(|m| !matches!(m.id.kind, Kind::Embedding | Kind::Head));
+        let blocks = self.weights.matrices.iter().filter(|m| !m.id.kind.is_table());
         blocks.for_each(|m| fewest[m.id.layer] = fewest[m.id.layer].min(m.planes_in_use));
         fewest
     }
@@ -397,7 +410,7 @@ impl Model {
             .matrices
             .iter()
             .map(|matrix| MatrixInfo {
-                name: matrix.id.name(),
+                name: matrix.id.name(self.config.architecture),
                 layer: matrix.id.layer,
                 kind: matrix.id.kind.short_name(),
                 rows: matrix.rows,
@@ -426,8 +439,7 @@ impl PlaneWeights {
     /// Takes the memory for products of every matrix with as many tokens as are read at once, and of the head with one.
     fn reserve_all(&mut self) {
         for matrix in &self.matrices {
-            let is_head = matches!(matrix.id.kind, Kind::Embedding | Kind::Head);
-            self.scratch.reserve(self.back_end, matrix.need(if is_head { 1 } else { CHUNK }));
+            self.scratch.reserve(self.back_end, matrix.need(if matrix.id.kind.is_table() { 1 } else { CHUNK }));
         }
     }
 
@@ -472,7 +484,10 @@ impl Sink<Key> for PlaneWeights {
                     bail!(Value, "element {position} is {}", floats[position]);
                 }
                 match self.vector_ids[vector] {
-                    VectorId::Bias(matrix) => self.biases[slot(matrix)] = Some(floats.into()),
+                    bias @ (VectorId::Bias(_)
+                    | VectorId::EmbeddingNormBias
+                    | VectorId::AttentionNormBias(_)
+                    | VectorId::FeedForwardNormBias(_)) => self.biases[bias_slot(bias)] = Some(floats.into()),
                     norm => {
                         let slot = gain_slot(norm).min(self.gains.len() - 1);
                         self.gains[slot] = Some(Box::new(Gain { factors: Factors::new(&floats), floats }));
@@ -486,7 +501,7 @@ impl Sink<Key> for PlaneWeights {
 
     fn shard(&mut self, position: usize) -> Result<()> {
         if let Some(matrix) = self.matrices.iter().find(|matrix| matrix.row_codes.is_empty()) {
-            bail!(Missing, "the base shard has no scales of the rows of {}", matrix.id.name());
+            bail!(Missing, "the base shard has no scales of the rows of {}", matrix.id.name(self.architecture));
         }
         self.shard = position + 1;
         self.level = position;
@@ -517,13 +532,13 @@ impl PlaneWeights {
 impl Weights for PlaneWeights {
     type Arithmetic = ShiftAdd;
 
-    fn embed(&self, token: u32, out: &mut [f32]) {
-        let matrix = self.matrix(MatrixId { layer: 0, kind: Kind::Embedding });
+    fn row(&self, table: Kind, row: usize, out: &mut [f32]) {
+        let matrix = self.matrix(MatrixId { layer: 0, kind: table });
         let signs = matrix.signs(&self.arena);
         out.fill(0.0);
         for plane in 0..matrix.planes_in_use {
             let scales = matrix.column_scales.plane(plane);
-            let bytes = matrix.layout.row(signs, plane, token as usize);
+            let bytes = matrix.layout.row(signs, plane, row);
             for ((out, byte), scales) in out.chunks_mut(VECTOR_COLUMNS).zip(bytes).zip(scales.as_chunks::<2>().0) {
                 for (column, out) in out.iter_mut().enumerate() {
                     let scale = value(&scales[column / 4], column % 4);
@@ -531,7 +546,7 @@ impl Weights for PlaneWeights {
                 }
             }
         }
-        Factor::new(Scale(matrix.row_codes[token as usize]).value()).scale(out);
+        Factor::new(Scale(matrix.row_codes[row]).value()).scale(out);
     }
 
     fn product(&mut self, id: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
@@ -555,8 +570,8 @@ impl Weights for PlaneWeights {
         self.scratch.reserve(self.back_end, need);
     }
 
-    fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {
-        self.biases[slot(matrix)].as_deref()
+    fn bias(&self, bias: VectorId) -> Option<&[f32]> {
+        self.biases[bias_slot(bias)].as_deref()
     }
 
     fn gain(&self, norm: VectorId) -> Option<&Factors> {
@@ -570,8 +585,8 @@ struct WithFloats<'a>(&'a mut PlaneWeights);
 impl Weights for WithFloats<'_> {
     type Arithmetic = Float;
 
-    fn embed(&self, token: u32, out: &mut [f32]) {
-        self.0.embed(token, out);
+    fn row(&self, table: Kind, row: usize, out: &mut [f32]) {
+        self.0.row(table, row, out);
     }
 
     fn product(&mut self, matrix: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
@@ -582,8 +597,8 @@ impl Weights for WithFloats<'_> {
         self.0.reserve(matrix, tokens);
     }
 
-    fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {
-        self.0.bias(matrix)
+    fn bias(&self, bias: VectorId) -> Option<&[f32]> {
+        self.0.bias(bias)
     }
 
     fn gain(&self, norm: VectorId) -> Option<&Vec<f32>> {

@@ -45,7 +45,7 @@ pub struct Scratch<A = ShiftAdd> {
     pub(crate) key: Vec<f32>,
     /// `(tokens, key_value_size)`.
     pub(crate) value: Vec<f32>,
-    /// `(tokens, intermediate_size)`.
+    /// `(tokens, intermediate_size)`; an encoder has no gates.
     pub(crate) gate: Vec<f32>,
     /// `(tokens, intermediate_size)`.
     pub(crate) up: Vec<f32>,
@@ -67,7 +67,7 @@ impl<A: Arithmetic> Scratch<A> {
             mixed: room(config.query_size()),
             key: room(config.key_value_size()),
             value: room(config.key_value_size()),
-            gate: room(config.intermediate_size),
+            gate: room(if config.encoder.is_some() { 0 } else { config.intermediate_size }),
             up: room(config.intermediate_size),
             update: room(config.hidden_size),
             kernel: kernel::Scratch::default(),
@@ -94,6 +94,13 @@ impl<A: Arithmetic> State<A> {
     /// An empty conversation of at most `context` tokens. Takes all its memory now: for each layer and each element of a
     /// token's keys and values some 8 bits where the model is in planes, 32 where it is a checkpoint; little else.
     pub fn new(config: &ModelConfig, context: usize) -> Result<State<A>> {
+        if config.encoder.is_some() {
+            bail!(
+                Unsupported,
+                "{} is a sentence encoder: it embeds, and writes nothing",
+                config.architecture.class_name()
+            );
+        }
         if context == 0 || context > config.max_position_embeddings {
             bail!(Input, "context of {context} tokens: the model takes 1 to {}", config.max_position_embeddings);
         }

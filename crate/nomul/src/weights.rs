@@ -5,7 +5,10 @@
 
 use alloc::{format, string::String};
 
-use crate::{arithmetic::Arithmetic, config::ModelConfig};
+use crate::{
+    arithmetic::Arithmetic,
+    config::{Architecture, ModelConfig},
+};
 
 /// The matrices of a block and the two ends of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,11 +31,27 @@ pub enum Kind {
     Embedding,
     /// The head, vocabulary by hidden. Where it is tied to the embedding, only the embedding exists.
     Head,
+    /// The positions of an encoder, longest text by hidden. The row of the first token type is added to each, since a text
+    /// on its own has no other.
+    Position,
 }
 
 impl Kind {
-    /// The matrices of a block, in the order in which the forward pass uses them.
+    /// The matrices of a decoder's block, in the order in which the forward pass uses them.
     pub const BLOCK: [Kind; 7] = [Kind::Query, Kind::Key, Kind::Value, Kind::Output, Kind::Gate, Kind::Up, Kind::Down];
+
+    /// Those of an encoder's block.
+    pub const ENCODER_BLOCK: [Kind; 6] = [Kind::Query, Kind::Key, Kind::Value, Kind::Output, Kind::Up, Kind::Down];
+
+    /// The matrices of a block of this family.
+    pub fn of_block(architecture: Architecture) -> &'static [Kind] {
+        if architecture == Architecture::Bert { &Kind::ENCODER_BLOCK } else { &Kind::BLOCK }
+    }
+
+    /// True for what is no part of a block: its rows are looked up (the head's are scored).
+    pub fn is_table(self) -> bool {
+        matches!(self, Kind::Embedding | Kind::Head | Kind::Position)
+    }
 
     /// A short name for people: `q`, `down`, `embedding`.
     pub fn short_name(self) -> &'static str {
@@ -46,6 +65,7 @@ impl Kind {
             Kind::Down => "down",
             Kind::Embedding => "embedding",
             Kind::Head => "head",
+            Kind::Position => "positions",
         }
     }
 
@@ -59,11 +79,12 @@ impl Kind {
             Kind::Gate | Kind::Up => (middle, hidden),
             Kind::Down => (hidden, middle),
             Kind::Embedding | Kind::Head => (config.vocab_size, hidden),
+            Kind::Position => (config.max_position_embeddings, hidden),
         }
     }
 }
 
-/// One matrix of the model. `layer` is 0 for the embedding and the head.
+/// One matrix of the model. `layer` is 0 for tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MatrixId {
     /// The block.
@@ -74,7 +95,20 @@ pub struct MatrixId {
 
 impl MatrixId {
     /// The matrix's name in a Hugging Face checkpoint, without `.weight` or `.bias`.
-    pub fn name(self) -> String {
+    pub fn name(self, architecture: Architecture) -> String {
+        if architecture == Architecture::Bert {
+            let part = match self.kind {
+                Kind::Query => "attention.self.query",
+                Kind::Key => "attention.self.key",
+                Kind::Value => "attention.self.value",
+                Kind::Output => "attention.output.dense",
+                Kind::Up | Kind::Gate => "intermediate.dense",
+                Kind::Down => "output.dense",
+                Kind::Embedding | Kind::Head => return "embeddings.word_embeddings".into(),
+                Kind::Position => return "embeddings.position_embeddings".into(),
+            };
+            return format!("encoder.layer.{}.{part}", self.layer);
+        }
         let part = match self.kind {
             Kind::Query => "self_attn.q_proj",
             Kind::Key => "self_attn.k_proj",
@@ -85,48 +119,69 @@ impl MatrixId {
             Kind::Down => "mlp.down_proj",
             Kind::Embedding => return "model.embed_tokens".into(),
             Kind::Head => return "lm_head".into(),
+            Kind::Position => return "model.positions".into(),
         };
         format!("model.layers.{}.{part}", self.layer)
     }
 
-    /// Every matrix of a model, in the order of the forward pass: embedding, blocks, head (if it is its own).
+    /// Every matrix of a model, in the order of the forward pass: tables, blocks, head (if it is its own).
     pub fn all(config: &ModelConfig) -> impl Iterator<Item = MatrixId> + use<> {
-        let tied = config.tie_word_embeddings;
+        let table = |kind| MatrixId { layer: 0, kind };
+        let kinds = Kind::of_block(config.architecture);
         let blocks = (0..config.num_hidden_layers)
-            .flat_map(|layer| Kind::BLOCK.into_iter().map(move |kind| MatrixId { layer, kind }));
-        core::iter::once(MatrixId { layer: 0, kind: Kind::Embedding })
+            .flat_map(move |layer| kinds.iter().map(move |&kind| MatrixId { layer, kind }));
+        core::iter::once(table(Kind::Embedding))
+            .chain(config.encoder.is_some().then_some(table(Kind::Position)))
             .chain(blocks)
-            .chain((!tied).then_some(MatrixId { layer: 0, kind: Kind::Head }))
+            .chain((!config.tie_word_embeddings).then_some(table(Kind::Head)))
     }
 }
 
 /// The vectors of the model: gains of norms and biases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VectorId {
-    /// Gain of the norm before attention; absent where it was folded into q, k and v.
+    /// Gain of a decoder's norm before attention, absent where it was folded into q, k and v; of an encoder's behind it.
     AttentionNorm(usize),
-    /// Gain of the norm before the gated layer; absent where it was folded into gate and up.
+    /// Gain of a decoder's norm before the gated layer, absent where it was folded into gate and up; of an encoder's behind
+    /// the feed-forward layer.
     FeedForwardNorm(usize),
     /// Gain of the norm of each query head (Qwen3).
     QueryNorm(usize),
     /// Gain of the norm of each key head (Qwen3).
     KeyNorm(usize),
-    /// Bias of a matrix's output (q, k, v).
+    /// Bias of a matrix's output (q, k, v; in an encoder all of a block).
     Bias(MatrixId),
     /// Gain of the last norm.
     FinalNorm,
+    /// Gain of an encoder's norm behind the tables.
+    EmbeddingNorm,
+    /// Bias of that norm.
+    EmbeddingNormBias,
+    /// Bias of an encoder's norm behind attention.
+    AttentionNormBias(usize),
+    /// Bias of an encoder's norm behind the feed-forward layer.
+    FeedForwardNormBias(usize),
 }
 
 impl VectorId {
     /// The vector's name in a Hugging Face checkpoint.
-    pub fn name(self) -> String {
+    pub fn name(self, architecture: Architecture) -> String {
+        let is_encoder = architecture == Architecture::Bert;
         match self {
+            VectorId::AttentionNorm(layer) if is_encoder => {
+                format!("encoder.layer.{layer}.attention.output.LayerNorm.weight")
+            }
+            VectorId::FeedForwardNorm(layer) if is_encoder => format!("encoder.layer.{layer}.output.LayerNorm.weight"),
             VectorId::AttentionNorm(layer) => format!("model.layers.{layer}.input_layernorm.weight"),
             VectorId::FeedForwardNorm(layer) => format!("model.layers.{layer}.post_attention_layernorm.weight"),
             VectorId::QueryNorm(layer) => format!("model.layers.{layer}.self_attn.q_norm.weight"),
             VectorId::KeyNorm(layer) => format!("model.layers.{layer}.self_attn.k_norm.weight"),
-            VectorId::Bias(matrix) => format!("{}.bias", matrix.name()),
+            VectorId::Bias(matrix) => format!("{}.bias", matrix.name(architecture)),
             VectorId::FinalNorm => "model.norm.weight".into(),
+            VectorId::EmbeddingNorm => "embeddings.LayerNorm.weight".into(),
+            VectorId::EmbeddingNormBias => "embeddings.LayerNorm.bias".into(),
+            VectorId::AttentionNormBias(layer) => format!("encoder.layer.{layer}.attention.output.LayerNorm.bias"),
+            VectorId::FeedForwardNormBias(layer) => format!("encoder.layer.{layer}.output.LayerNorm.bias"),
         }
     }
 
@@ -139,21 +194,34 @@ impl VectorId {
         }
     }
 
+    /// True where quantising makes it a part of the matrices that follow. An encoder's norms stand before the residual
+    /// addition as well, and stay.
+    pub fn is_folded(self, architecture: Architecture) -> bool {
+        architecture != Architecture::Bert && matches!(self, VectorId::AttentionNorm(_) | VectorId::FeedForwardNorm(_))
+    }
+
     /// Every vector of a checkpoint of this configuration.
     pub fn all(config: &ModelConfig) -> impl Iterator<Item = VectorId> + use<> {
+        let is_encoder = config.encoder.is_some();
         let (biases, head_norms) = (config.qkv_bias, config.qk_norm);
-        (0..config.num_hidden_layers)
-            .flat_map(move |layer| {
-                let bias = move |kind| VectorId::Bias(MatrixId { layer, kind });
-                let norms = [VectorId::AttentionNorm(layer), VectorId::FeedForwardNorm(layer)];
-                let heads = [VectorId::QueryNorm(layer), VectorId::KeyNorm(layer)];
-                let biased = [Kind::Query, Kind::Key, Kind::Value].map(bias);
-                norms
-                    .into_iter()
-                    .chain(heads.into_iter().filter(move |_| head_norms))
-                    .chain(biased.into_iter().filter(move |_| biases))
-            })
-            .chain(core::iter::once(VectorId::FinalNorm))
+        let biased: &'static [Kind] = match (is_encoder, biases) {
+            (true, _) => &Kind::ENCODER_BLOCK,
+            (false, true) => &[Kind::Query, Kind::Key, Kind::Value],
+            (false, false) => &[],
+        };
+        let of_layer = move |layer| {
+            let norms = [VectorId::AttentionNorm(layer), VectorId::FeedForwardNorm(layer)];
+            let norm_biases = [VectorId::AttentionNormBias(layer), VectorId::FeedForwardNormBias(layer)];
+            let heads = [VectorId::QueryNorm(layer), VectorId::KeyNorm(layer)];
+            norms
+                .into_iter()
+                .chain(norm_biases.into_iter().filter(move |_| is_encoder))
+                .chain(heads.into_iter().filter(move |_| head_norms))
+                .chain(biased.iter().map(move |&kind| VectorId::Bias(MatrixId { layer, kind })))
+        };
+        let ends: &'static [VectorId] =
+            if is_encoder { &[VectorId::EmbeddingNorm, VectorId::EmbeddingNormBias] } else { &[VectorId::FinalNorm] };
+        (0..config.num_hidden_layers).flat_map(of_layer).chain(ends.iter().copied())
     }
 }
 
@@ -162,8 +230,8 @@ pub trait Weights {
     /// What runs beside their products.
     type Arithmetic: Arithmetic;
 
-    /// Writes the embedding of `token` into `out` (`hidden_size`).
-    fn embed(&self, token: u32, out: &mut [f32]);
+    /// Writes a row of a table, [`Kind::Embedding`] or [`Kind::Position`], into `out` (`hidden_size`).
+    fn row(&self, table: Kind, row: usize, out: &mut [f32]);
 
     /// `y[t] = W x[t]` for `tokens` inputs: `x` is `(tokens, inputs)`, `y` is `(tokens, outputs)`, both row after row.
     /// Asking for [`Kind::Head`] of a tied model gives the embedding table as head.
@@ -173,8 +241,8 @@ pub trait Weights {
     /// [`crate::forward::CHUNK`] tokens, and one for the head.
     fn reserve(&mut self, _matrix: MatrixId, _tokens: usize) {}
 
-    /// A bias, `None` where the matrix has none.
-    fn bias(&self, matrix: MatrixId) -> Option<&[f32]>;
+    /// A bias of a matrix or of a norm, `None` where the model has none.
+    fn bias(&self, bias: VectorId) -> Option<&[f32]>;
 
     /// The gain of a norm, `None` where the model has none.
     fn gain(&self, norm: VectorId) -> Option<&<Self::Arithmetic as Arithmetic>::Gain>;

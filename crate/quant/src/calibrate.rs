@@ -1,5 +1,7 @@
 //! What the inputs of each matrix look like on a calibration text.
 
+mod encoder;
+
 use nomul::{
     Result,
     config::ModelConfig,
@@ -20,7 +22,7 @@ pub struct Inputs(Vec<(Kind, Hessian)>);
 impl Inputs {
     /// Without calibration text: every input counts the same.
     pub fn unknown(config: &ModelConfig) -> Result<Inputs> {
-        Inputs::new(&Kind::BLOCK, |kind| Hessian::identity(kind.shape(config).1))
+        Inputs::new(Kind::of_block(config.architecture), |kind| Hessian::identity(kind.shape(config).1))
     }
 
     fn new(kinds: &[Kind], make: impl Fn(Kind) -> Result<Hessian>) -> Result<Inputs> {
@@ -30,6 +32,12 @@ impl Inputs {
     /// Adds what others have seen.
     fn merge(&mut self, other: &Inputs) -> Result<()> {
         self.0.iter_mut().try_for_each(|(kind, sum)| sum.merge(other.of(*kind)))
+    }
+
+    /// Adds the inputs of a matrix, `(tokens, inputs)`, if they are recorded.
+    fn add(&mut self, kind: Kind, x: &[f32]) -> Result<()> {
+        let found = self.0.iter_mut().find(|(recorded, _)| *recorded == kind);
+        found.map_or(Ok(()), |(_, hessian)| hessian.accumulate(x))
     }
 
     /// Those of a matrix. Where tokens count the same for all matrices, keys and values share the queries', up the gate's.
@@ -52,8 +60,12 @@ pub struct Calibration {
 
 impl Calibration {
     /// Embeds the windows.
-    pub fn new(weights: &Dense, windows: &[Vec<u32>]) -> Calibration {
-        Calibration { streams: windows.iter().map(|tokens| weights.embed(tokens)).collect() }
+    pub fn new(config: &ModelConfig, weights: &Dense, windows: &[Vec<u32>]) -> Result<Calibration> {
+        let streams = match config.encoder {
+            Some(_) => encoder::embed(config, weights, windows)?,
+            None => windows.iter().map(|tokens| weights.embed(tokens)).collect(),
+        };
+        Ok(Calibration { streams })
     }
 
     /// The second moments of a block's inputs; each token counts as much as the matrix's outputs matter at it, or all
@@ -65,6 +77,9 @@ impl Calibration {
         layer: usize,
         sensitivity: Option<&Sensitivity>,
     ) -> Result<Inputs> {
+        if config.encoder.is_some() {
+            return encoder::inputs(config, weights, layer, &self.streams);
+        }
         let block = self.block(config, weights, layer);
         let size = self.streams.len().div_ceil(GROUPS).max(1);
         let new = |kinds: &[Kind]| Inputs::new(kinds, |kind| Hessian::new(kind.shape(config).1));
@@ -80,7 +95,9 @@ impl Calibration {
                     let trace = block.forward(stream.clone());
                     let factors = |kind| sensitivity?.factors(MatrixId { layer, kind }, group * size + i);
                     let named = |kind, added: Result<()>| {
-                        added.map_err(|e| e.at(format!("input of {}", MatrixId { layer, kind }.name())))
+                        added.map_err(|e| {
+                            e.at(format!("input of {}", MatrixId { layer, kind }.name(config.architecture)))
+                        })
                     };
                     let is_plain = Kind::BLOCK.iter().all(|&kind| factors(kind).is_none());
                     for (kind, hessian) in &mut (if is_plain { &mut plain } else { &mut weighed }).0 {
@@ -111,9 +128,13 @@ impl Calibration {
     }
 
     /// Takes the streams through a block.
-    pub fn advance(&mut self, config: &ModelConfig, weights: &Dense, layer: usize) {
+    pub fn advance(&mut self, config: &ModelConfig, weights: &Dense, layer: usize) -> Result<()> {
+        if config.encoder.is_some() {
+            return encoder::advance(config, weights, layer, &mut self.streams);
+        }
         let block = self.block(config, weights, layer);
         self.streams.par_iter_mut().for_each(|stream| *stream = block.forward(std::mem::take(stream)).out);
+        Ok(())
     }
 
     fn block<'a>(&self, config: &'a ModelConfig, weights: &'a Dense, layer: usize) -> Block<'a> {

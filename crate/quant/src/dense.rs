@@ -60,7 +60,9 @@ impl Dense {
     /// The stream of a window before the first block: `(tokens, hidden_size)`.
     pub(crate) fn embed(&self, tokens: &[u32]) -> Vec<f32> {
         let mut x = vec![0.0; tokens.len() * self.hidden];
-        x.chunks_exact_mut(self.hidden).zip(tokens).for_each(|(x, &token)| self.view().embed(token, x));
+        x.chunks_exact_mut(self.hidden)
+            .zip(tokens)
+            .for_each(|(x, &token)| self.view().row(Kind::Embedding, token as usize, x));
         x
     }
 
@@ -88,9 +90,9 @@ pub struct View<'a>(&'a Dense);
 impl Weights for View<'_> {
     type Arithmetic = Float;
 
-    fn embed(&self, token: u32, out: &mut [f32]) {
-        let table = self.0.matrix(MatrixId { layer: 0, kind: Kind::Embedding });
-        out.copy_from_slice(&table[token as usize * self.0.hidden..][..out.len()]);
+    fn row(&self, table: Kind, row: usize, out: &mut [f32]) {
+        let table = self.0.matrix(MatrixId { layer: 0, kind: table });
+        out.copy_from_slice(&table[row * self.0.hidden..][..out.len()]);
     }
 
     fn product(&mut self, id: MatrixId, x: &[f32], tokens: usize, y: &mut [f32]) {
@@ -106,8 +108,8 @@ impl Weights for View<'_> {
         );
     }
 
-    fn bias(&self, matrix: MatrixId) -> Option<&[f32]> {
-        self.0.vectors.get(&VectorId::Bias(matrix)).map(Vec::as_slice)
+    fn bias(&self, bias: VectorId) -> Option<&[f32]> {
+        self.0.vectors.get(&bias).map(Vec::as_slice)
     }
 
     fn gain(&self, norm: VectorId) -> Option<&Vec<f32>> {

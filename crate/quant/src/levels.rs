@@ -66,11 +66,12 @@ pub fn share_out(config: &ModelConfig, plans: &mut [Plan], gains: &[f64]) {
 /// The files: the base, then one for each level.
 pub fn shards(config: &ModelConfig, plans: &[Plan]) -> Vec<PlannedShard> {
     let mut base: Vec<Planned> = Vec::new();
-    let vectors = VectorId::all(config).filter(|id| !is_folded(*id));
-    base.extend(vectors.map(|id| Planned { name: id.name(), dtype: "F32", shape: vec![id.len(config)] }));
+    let architecture = config.architecture;
+    let vectors = VectorId::all(config).filter(|id| !id.is_folded(architecture));
+    base.extend(vectors.map(|id| Planned { name: id.name(architecture), dtype: "F32", shape: vec![id.len(config)] }));
     base.extend(plans.iter().map(|Plan { id, .. }| {
         let shape = vec![id.kind.shape(config).0];
-        Planned { name: names::rows(*id), dtype: "U16", shape }
+        Planned { name: names::rows(architecture, *id), dtype: "U16", shape }
     }));
     let mut shards = vec![PlannedShard { file: "model-base.safetensors".into(), tensors: base }];
     let levels = plans.iter().map(|plan| plan.level).max().unwrap_or(1);
@@ -83,18 +84,17 @@ pub fn shards(config: &ModelConfig, plans: &[Plan]) -> Vec<PlannedShard> {
                 _ if level == plan.level => (plan.start, plan.planes),
                 _ => continue,
             };
-            tensors.push(Planned { name: names::columns(plan.id, to), dtype: "U16", shape: vec![to, columns] });
+            tensors.push(Planned {
+                name: names::columns(architecture, plan.id, to),
+                dtype: "U16",
+                shape: vec![to, columns],
+            });
             tensors.extend((from..to).map(|number| {
                 let shape = plane::shape(rows, columns).to_vec();
-                Planned { name: names::plane(plan.id, number), dtype: "U8", shape }
+                Planned { name: names::plane(architecture, plan.id, number), dtype: "U8", shape }
             }));
         }
         shards.push(PlannedShard { file: format!("model-level-{level}-of-{levels}.safetensors"), tensors });
     }
     shards
-}
-
-/// Norms before matrices are part of the matrices afterwards.
-fn is_folded(id: VectorId) -> bool {
-    matches!(id, VectorId::AttentionNorm(_) | VectorId::FeedForwardNorm(_))
 }

@@ -10,7 +10,7 @@ use std::{
 
 use nomul::{
     Result, bail,
-    config::ModelConfig,
+    config::{Architecture, ModelConfig},
     index::{names, stored_bytes},
     scale::Scale,
     weights::{Kind, MatrixId, VectorId},
@@ -41,14 +41,15 @@ pub struct Options<'a> {
     /// How many there are to share out.
     pub budget: Budget,
     /// Planes a weight, on average, that the first level has, by which a model answers before the others have come; `None`:
-    /// [`START`] fewer than all.
+    /// [`START`] fewer than all, of an encoder all.
     pub start: Option<f64>,
     /// Planes of the embedding and of the head; `None`: as many as gain no less for a bit than those of the blocks, or
     /// [`TABLE_PLANES`] where nothing was measured.
     pub table_planes: Option<usize>,
     /// Token windows of the calibration text; without any, every input counts the same.
     pub windows: &'a [Vec<u32>],
-    /// The first windows, as many as this, tell how much each matrix and each token matters; without any, all alike.
+    /// The first windows, as many as this, tell how much each matrix and each token of a decoder matters; without any, all
+    /// alike, as they are in an encoder, which predicts nothing.
     pub measured: usize,
     /// Seeds the rotations, and the tokens that are drawn to measure what matters.
     pub seed: u64,
@@ -125,7 +126,7 @@ pub fn quantize(
     let matrices = work.fit_all(&plans, sensitivity.as_ref(), &mut writer)?;
     writer.finish(&work.config_json(&matrices), &checkpoint.text_files()?)?;
 
-    let linear = || plans.iter().filter(|plan| is_linear(plan.id.kind));
+    let linear = || plans.iter().filter(|plan| !plan.id.kind.is_table());
     let weights = |plan: &Plan| (plan.id.kind.shape(&config).0 * plan.id.kind.shape(&config).1) as f64;
     let bytes = |plan: &Plan| bytes(&config, plan.id, &plan.prefixes());
     let all: f64 = linear().map(weights).sum();
@@ -137,10 +138,6 @@ pub fn quantize(
         bytes: plans.iter().map(bytes).sum(),
         matrices,
     })
-}
-
-fn is_linear(kind: Kind) -> bool {
-    !matches!(kind, Kind::Embedding | Kind::Head)
 }
 
 fn bytes(config: &ModelConfig, id: MatrixId, prefixes: &[usize]) -> u64 {
@@ -168,7 +165,8 @@ impl Work<'_> {
     }
 
     fn measured(&self) -> &[Vec<u32>] {
-        &self.options.windows[..self.options.measured.min(self.options.windows.len())]
+        let measured = if self.config.encoder.is_some() { 0 } else { self.options.measured };
+        &self.options.windows[..measured.min(self.options.windows.len())]
     }
 
     /// `done` in weights.
@@ -202,7 +200,7 @@ impl Work<'_> {
         for id in VectorId::all(config) {
             if let Some(vector) = self.rotation.vector(self.checkpoint, id)? {
                 let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
-                writer.write(&id.name(), &bytes)?;
+                writer.write(&id.name(config.architecture), &bytes)?;
                 weights.insert_vector(id, vector);
             }
         }
@@ -211,7 +209,7 @@ impl Work<'_> {
         let fit = |id: MatrixId, hessian: &Hessian| -> Result<(MatrixId, FittedMatrix)> {
             let (rows, columns) = id.kind.shape(config);
             let matrix = self.rotation.matrix(self.checkpoint, id)?;
-            let step = format!("fitting {}", id.name());
+            let step = format!("fitting {}", id.name(config.architecture));
             let known = Cell::new(0);
             let tell = |column: usize| {
                 let now = column.min(columns);
@@ -221,15 +219,15 @@ impl Work<'_> {
             let prefixes = plan_of(id).prefixes();
             let fitted = self.options.fit.fit(&matrix, rows, columns, hessian, &prefixes, &tell);
             tell(columns);
-            Ok((id, fitted.map_err(|e| e.at(id.name()))?))
+            Ok((id, fitted.map_err(|e| e.at(id.name(config.architecture)))?))
         };
         let mut reports = Vec::new();
         let mut keep = |(id, fitted): (MatrixId, FittedMatrix), writer: &mut FolderWriter, weights: &mut Dense| {
             let plan = plan_of(id);
-            write(writer, id, &fitted)?;
+            write(writer, config.architecture, id, &fitted)?;
             weights.insert(id, fitted.dequantize(plan.planes));
             reports.push(MatrixReport {
-                name: id.name(),
+                name: id.name(config.architecture),
                 planes: plan.planes,
                 prefixes: fitted.prefixes,
                 errors: fitted.errors,
@@ -245,11 +243,16 @@ impl Work<'_> {
         };
         keep(fit(embedding, &cost)?, writer, &mut weights)?;
         drop(cost);
-        let mut calibration = Calibration::new(&weights, self.options.windows);
+        if config.encoder.is_some() {
+            let positions = MatrixId { layer: 0, kind: Kind::Position };
+            keep(fit(positions, &Hessian::identity(config.hidden_size)?)?, writer, &mut weights)?;
+        }
+        let mut calibration = Calibration::new(config, &weights, self.options.windows)?;
         for layer in 0..config.num_hidden_layers {
-            let block = Kind::BLOCK.map(|kind| MatrixId { layer, kind });
+            let kinds = Kind::of_block(config.architecture);
+            let block: Vec<MatrixId> = kinds.iter().map(|&kind| MatrixId { layer, kind }).collect();
             let inputs = if calibrated {
-                for id in block {
+                for &id in &block {
                     weights.insert(id, self.rotation.matrix(self.checkpoint, id)?);
                 }
                 let inputs = calibration.inputs(config, &weights, layer, sensitivity);
@@ -258,11 +261,11 @@ impl Work<'_> {
                 Inputs::unknown(config)?
             };
             let fitted: Vec<Result<(MatrixId, FittedMatrix)>> =
-                block.into_par_iter().map(|id| fit(id, inputs.of(id.kind))).collect();
+                block.par_iter().map(|&id| fit(id, inputs.of(id.kind))).collect();
             for fitted in fitted {
                 keep(fitted?, writer, &mut weights)?;
             }
-            calibration.advance(config, &weights, layer);
+            calibration.advance(config, &weights, layer)?;
             for id in block {
                 weights.remove(id);
             }
@@ -308,16 +311,16 @@ impl Work<'_> {
     }
 }
 
-fn write(writer: &mut FolderWriter, id: MatrixId, fitted: &FittedMatrix) -> Result<()> {
+fn write(writer: &mut FolderWriter, architecture: Architecture, id: MatrixId, fitted: &FittedMatrix) -> Result<()> {
     let codes = |scales: &mut dyn Iterator<Item = &Scale>| -> Vec<u8> {
         scales.flat_map(|scale| scale.0.to_le_bytes()).collect()
     };
-    writer.write(&names::rows(id), &codes(&mut fitted.row_scales.iter()))?;
+    writer.write(&names::rows(architecture, id), &codes(&mut fitted.row_scales.iter()))?;
     for (set, prefix) in fitted.column_scales.iter().zip(&fitted.prefixes) {
-        writer.write(&names::columns(id, *prefix), &codes(&mut set.iter().flatten()))?;
+        writer.write(&names::columns(architecture, id, *prefix), &codes(&mut set.iter().flatten()))?;
     }
     for (plane, signs) in fitted.planes.iter().enumerate() {
-        writer.write(&names::plane(id, plane), signs)?;
+        writer.write(&names::plane(architecture, id, plane), signs)?;
     }
     Ok(())
 }

@@ -13,12 +13,25 @@
 //! head        W Rᵣᵀ                 the last gain is applied in the model's own basis
 //! ```
 //!
+//! An encoder's norms stand behind the residual addition, so gains keep the stream in its own basis: it is turned before each
+//! product and what o and down give is turned back. Nothing stands between queries and keys and their product but biases,
+//! which turn along. `P`: each head.
+//!
+//! ```text
+//! tables      E Rᵣᵀ, turned back after the look-up
+//! q, k        P W Rᵣᵀ, never turned back
+//! v           V W Rᵣᵀ
+//! o           Rᵣ W Vᵀ, turned back
+//! up          M W Rᵣᵀ, turned back
+//! down        Rᵣ W Dᵀ, turned back
+//! ```
+//!
 //! Transforms that stay in the running model are applied there without normalisation; `Q`, `M` and `D` are therefore
-//! divided by their whole order here, where it costs nothing.
+//! divided by their whole order here, where it costs nothing; so is an encoder's `Rᵣ`.
 
 use nomul::{
     Result,
-    config::{ModelConfig, Rotations},
+    config::{Architecture, ModelConfig, Rotations},
     hadamard::Hadamard,
     weights::{Kind, MatrixId, VectorId},
 };
@@ -44,7 +57,7 @@ impl Rotation {
         let seed = |n: u64| seed.wrapping_mul(8).wrapping_add(n) & ((1 << 53) - 1);
         let stored = Rotations {
             residual: Some(seed(0)),
-            query_key: Some(seed(1)),
+            query_key: (config.architecture != Architecture::Bert).then(|| seed(1)),
             gate_up: Some(seed(2)),
             down: Some(seed(3)),
         };
@@ -53,7 +66,7 @@ impl Rotation {
             stored,
             residual: transform(config.hidden_size, stored.residual),
             value: transform(config.head_dim, Some(seed(4))),
-            query_key: transform(config.head_dim, stored.query_key),
+            query_key: transform(config.head_dim, Some(seed(1))),
             gate_up: transform(config.intermediate_size, stored.gate_up),
             down: transform(config.intermediate_size, stored.down),
         }
@@ -63,7 +76,9 @@ impl Rotation {
     pub fn matrix(&self, checkpoint: &Checkpoint, id: MatrixId) -> Result<Vec<f32>> {
         let mut weights = checkpoint.matrix(id)?.data;
         let (rows, columns) = id.kind.shape(checkpoint.config());
+        let is_encoder = checkpoint.config().encoder.is_some();
         let norm = match id.kind {
+            _ if is_encoder => None,
             Kind::Query | Kind::Key | Kind::Value => Some(VectorId::AttentionNorm(id.layer)),
             Kind::Gate | Kind::Up => Some(VectorId::FeedForwardNorm(id.layer)),
             _ => None,
@@ -77,14 +92,17 @@ impl Rotation {
         let input = match id.kind {
             Kind::Output => (&self.value, orthogonal as fn(&Hadamard) -> f32),
             Kind::Down => (&self.down, whole as fn(&Hadamard) -> f32),
+            _ if is_encoder => (&self.residual, whole as fn(&Hadamard) -> f32),
             _ => (&self.residual, orthogonal as fn(&Hadamard) -> f32),
         };
         let output = match id.kind {
+            Kind::Query | Kind::Key if is_encoder => (&self.query_key, orthogonal as fn(&Hadamard) -> f32),
             Kind::Query | Kind::Key => (&self.query_key, whole as fn(&Hadamard) -> f32),
             Kind::Value => (&self.value, orthogonal as fn(&Hadamard) -> f32),
             Kind::Gate | Kind::Up => (&self.gate_up, whole as fn(&Hadamard) -> f32),
+            Kind::Output | Kind::Down if is_encoder => (&self.residual, whole as fn(&Hadamard) -> f32),
             Kind::Output | Kind::Down => (&self.residual, orthogonal as fn(&Hadamard) -> f32),
-            Kind::Embedding | Kind::Head => (&None, whole as fn(&Hadamard) -> f32),
+            Kind::Embedding | Kind::Head | Kind::Position => (&None, whole as fn(&Hadamard) -> f32),
         };
         if let (Some(transform), factor) = input {
             turn_rows(
@@ -107,16 +125,22 @@ impl Rotation {
 
     /// A vector of the checkpoint in the basis of the quantised model; `None` where it was folded into a matrix.
     ///
-    /// Biases of queries and keys are added after their heads were turned back. Values are never turned back, so their
-    /// bias is turned here.
+    /// Biases of a decoder's queries and keys are added after their heads were turned back. Values are never turned back, so
+    /// their bias is turned here; so are those of an encoder's queries and keys.
     pub fn vector(&self, checkpoint: &Checkpoint, id: VectorId) -> Result<Option<Vec<f32>>> {
-        if matches!(id, VectorId::AttentionNorm(_) | VectorId::FeedForwardNorm(_)) {
+        let architecture = checkpoint.config().architecture;
+        if id.is_folded(architecture) {
             return Ok(None);
         }
         let mut vector = checkpoint.vector(id)?;
-        if let (VectorId::Bias(MatrixId { kind: Kind::Value, .. }), Some(bias), Some(transform)) =
-            (id, &mut vector, &self.value)
-        {
+        let transform = match id {
+            VectorId::Bias(MatrixId { kind: Kind::Value, .. }) => &self.value,
+            VectorId::Bias(MatrixId { kind: Kind::Query | Kind::Key, .. }) if architecture == Architecture::Bert => {
+                &self.query_key
+            }
+            _ => &None,
+        };
+        if let (Some(bias), Some(transform)) = (&mut vector, transform) {
             let factor = 1.0 / (transform.order() as f32).sqrt();
             let length = bias.len();
             turn_rows(bias, length, true, transform, factor, checkpoint.config());

@@ -129,7 +129,7 @@ impl Sensitivity {
                 let visit = &mut |kind: Kind, x: &[f32], g: &[f32]| {
                     let seen = seen.iter_mut().find(|seen| seen.kind == kind).expect("every matrix has a place");
                     if let Err(error) = seen.add(x, g) {
-                        failed.get_or_insert(error.at(MatrixId { layer, kind }.name()));
+                        failed.get_or_insert(error.at(MatrixId { layer, kind }.name(config.architecture)));
                     }
                 };
                 *gradient = block.backward(&block.forward(x), std::mem::take(gradient), visit);

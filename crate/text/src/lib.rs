@@ -1,7 +1,7 @@
 //! Text at both ends of the model: `tokenizer.json` to ids and back, chat templates, streams of text, and the loop that
-//! makes an answer. Every shell (page, package, command) runs this code and adds no logic to it.
+//! makes an answer or a vector. Every shell (page, package, command) runs this code and adds no logic to it.
 //!
-//! Read it in this order: [`tokenizer`], [`chat`], [`stream`], [`session`].
+//! Read it in this order: [`tokenizer`], [`chat`], [`stream`], [`session`]; [`encoder`] for sentence encoders.
 //!
 //! # Why the tokenizer is our own
 //! A library was the first choice. Measured on a minimal `wasm32-unknown-unknown` module that reads, encodes and decodes
@@ -21,12 +21,14 @@
 
 #[cfg(feature = "templates")]
 pub mod chat;
+pub mod encoder;
 pub mod session;
 pub mod stream;
 pub mod tokenizer;
 
 #[cfg(feature = "templates")]
 pub use chat::{ChatTemplate, Message};
+pub use encoder::Encoder;
 #[cfg(feature = "templates")]
 pub use minijinja::Value;
 pub use session::{Finish, GenerateOptions, Session, Step, TokenLogprobs, Usage, Wanted};

@@ -41,7 +41,7 @@ impl Engine {
     #[wasm_bindgen(js_name = useTeam)]
     pub fn use_team(&mut self) {
         if let Some(pool) = POOL.get() {
-            self.session.set_team(pool.clone());
+            self.runner.set_team(pool.clone());
         }
     }
 }

@@ -1,6 +1,6 @@
 """Small tokenizers of every supported kind, and what the Python package makes of some texts.
 
-    python make_tokenizers.py
+    python make_tokenizers.py [KIND ...]
 
 Writes tokenizer.json and cases.json into a folder for each kind. The tokenizers are trained on the texts below, so they
 are small (about 500 tokens) and contain no one else's words.
@@ -11,6 +11,7 @@ import collections
 import json
 import pathlib
 import random
+import sys
 
 from tokenizers import (
     AddedToken,
@@ -165,6 +166,31 @@ def sentencepiece(normalizer, pre, decoder, added=()):
     return tokenizer
 
 
+def word_piece(lowercase, added=()):
+    """BERT's tokenizer, with the longest word cut down to 20 characters."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=lowercase)
+    first = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    # Rare characters have no token, so that some words are unknown.
+    counts = collections.Counter("".join(CORPUS))
+    common = {c for c, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:150]}
+    corpus = ["".join(c for c in text if c in common) for text in CORPUS]
+    trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=first, show_progress=False)
+    tokenizer.train_from_iterator(corpus, trainer)
+    tokenizer.add_tokens(list(added))
+    # The processor of older files, and that of newer ones.
+    tokenizer.post_processor = (
+        processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+        if lowercase
+        else processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    )
+    return tokenizer
+
+
 def split(pattern, behavior="isolated"):
     return pre_tokenizers.Sequence(
         [
@@ -238,6 +264,8 @@ KINDS = {
         decoders.Metaspace(replacement="▁", prepend_scheme="always", split=True),
         added=FLAGS,
     ),
+    "bert": lambda: word_piece(lowercase=True),
+    "bert-cased": lambda: word_piece(lowercase=False, added=FLAGS),
 }
 
 
@@ -273,8 +301,8 @@ def broken(tokenizer):
         yield {"ids": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=False)}
 
 
-for name, make in KINDS.items():
-    tokenizer = make()
+for name in sys.argv[1:] or KINDS:
+    tokenizer = KINDS[name]()
     folder = HERE / name
     folder.mkdir(exist_ok=True)
     (folder / "tokenizer.json").write_text(tokenizer.to_str() + "\n", encoding="utf-8")

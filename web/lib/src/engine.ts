@@ -49,6 +49,8 @@ export interface Engine {
   progress(): EngineProgress;
   setPlanes(planes?: number): void;
   inspect(): MatrixInfo[];
+  /** A sentence encoder: it gives vectors, and what is about answers fails. */
+  readonly isEncoder: boolean;
   readonly contextLength: number;
   tokenize(text: string, addSpecial: boolean): Uint32Array;
   detokenize(ids: Uint32Array): string;
@@ -59,6 +61,12 @@ export interface Engine {
   /** Computes what `step` tells next: all of the arithmetic, and nothing else. */
   compute(): void;
   step(): Step;
+  /** The ids of a text as an encoder reads it, cut to what it can read. */
+  tokenizeText(text: string): Uint32Array;
+  /** Begins a text that is to become a vector; `compute` then takes it through one block after the other. */
+  startText(ids: Uint32Array): void;
+  /** The vector; none while it is not there. */
+  endText(normalize: boolean): Float32Array | undefined;
   logits(ids: Uint32Array): Float32Array;
   /** Begins to read a text: for the logarithms of its tokens' probabilities, or for the mean of its hidden states. */
   read(ids: Uint32Array, mean: boolean): void;

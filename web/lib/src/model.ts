@@ -5,7 +5,7 @@ import { Conversation, checked } from "./conversation.js";
 import { NomulError } from "./errors.js";
 import type { LoadProgress } from "./load-types.js";
 import { callback, either, flag, listOf, mustBe, text, whole } from "./options.js";
-import type { CallOptions, MatrixInfo, ModelInfo, Perplexity, Stats } from "./types.js";
+import type { CallOptions, EmbedOptions, MatrixInfo, ModelInfo, Perplexity, Stats } from "./types.js";
 
 const ids = listOf(whole(0, 0xffffffff), "a list of token ids");
 
@@ -56,27 +56,44 @@ export class Model extends Conversation {
     text: string | number[],
     options: CallOptions & { onProgress?: ((done: number, total: number) => void) | undefined } = {},
   ): Promise<Perplexity> {
-    const logprobs = await this.#read("perplexity", text, false, options);
+    const { signal, onProgress } = checked("perplexity", options, { onProgress: callback });
+    checkText("perplexity", text);
+    const onEvent = ({ done, total }: { done: number; total: number }) => onProgress?.(done, total);
+    const logprobs = await this.client.call("read", text, { signal, onEvent });
     const mean = logprobs.reduce((sum, logprob) => sum + logprob, 0) / logprobs.length;
     return { perplexity: Math.exp(-mean), tokens: logprobs.length, logprobs };
   }
 
   /**
-   * A vector for a text: the mean over its tokens of the last hidden states, of length one unless `normalize` is false. A
-   * model that was trained to write says less by it than one that was trained to compare.
+   * A vector for a text, or one for each of several. A sentence encoder makes it as it was trained to, and reads
+   * `info.contextLength` tokens of a text at most; token ids are used as they are. Of a model that writes it is the mean over
+   * the tokens of the last hidden states, which says less. Of length one unless `normalize` is false. `onProgress` is told of
+   * the tokens of a single text, and of texts where there are several.
    */
+  embed(texts: string[], options?: EmbedOptions): Promise<Float32Array<ArrayBuffer>[]>;
+  embed(text: string | number[], options?: EmbedOptions): Promise<Float32Array<ArrayBuffer>>;
   async embed(
-    text: string | number[],
-    options: CallOptions & {
-      normalize?: boolean | undefined;
-      onProgress?: ((done: number, total: number) => void) | undefined;
-    } = {},
-  ): Promise<Float32Array<ArrayBuffer>> {
-    const { normalize = true, ...rest } = checked("embed", options, { normalize: flag, onProgress: callback });
-    const vector = await this.#read("embed", text, true, rest);
-    if (!normalize) return vector;
-    const length = Math.hypot(...vector);
-    return vector.map((x) => (length > 0 ? x / length : x));
+    value: string | number[] | string[],
+    options: EmbedOptions = {},
+  ): Promise<Float32Array<ArrayBuffer> | Float32Array<ArrayBuffer>[]> {
+    const {
+      signal,
+      normalize = true,
+      onProgress,
+    } = checked("embed", options, { normalize: flag, onProgress: callback });
+    // A list without anything in it is one of texts: no text has no tokens.
+    const several = Array.isArray(value) && !value.some((each) => typeof each === "number");
+    if (several) mustBe("embed: the texts", value, listOf(text, "a list of texts"));
+    else checkText("embed", value as string | number[]);
+    const texts = several ? (value as string[]) : [value as string | number[]];
+    const { vectors } = await this.client.call(
+      "embed",
+      { texts, normalize },
+      { signal, onEvent: ({ done, total }) => onProgress?.(done, total) },
+    );
+    if (!several) return vectors;
+    const length = vectors.length / texts.length;
+    return texts.map((_, place) => vectors.slice(place * length, (place + 1) * length));
   }
 
   /** Every matrix of the model: its shape, its planes, how many of them are here, its bytes and its error. */
@@ -102,20 +119,9 @@ export class Model extends Conversation {
   override async dispose(): Promise<void> {
     await this.client.end(new NomulError("disposed", "the model was disposed of"));
   }
+}
 
-  async #read(
-    what: string,
-    value: string | number[],
-    mean: boolean,
-    options: CallOptions & { onProgress?: ((done: number, total: number) => void) | undefined },
-  ): Promise<Float32Array<ArrayBuffer>> {
-    const { signal, onProgress } = checked(what, options, { onProgress: callback });
-    if (value === undefined) throw new NomulError("input", `${what}: there is no text`);
-    mustBe(`${what}: the text`, value, either(text, ids));
-    return this.client.call(
-      "read",
-      { text: value, mean },
-      { signal, onEvent: ({ done, total }) => onProgress?.(done, total) },
-    );
-  }
+function checkText(what: string, value: string | number[]): void {
+  if (value === undefined) throw new NomulError("input", `${what}: there is no text`);
+  mustBe(`${what}: the text`, value, either(text, ids));
 }

@@ -30,6 +30,7 @@ export interface OpenArguments {
 
 /** What runs. */
 export interface Opened {
+  kind: "decoder" | "encoder";
   contextLength: number;
   build: Build;
   threads: number;
@@ -92,11 +93,17 @@ export interface Calls {
   drop: { arguments: number; event: never; result: undefined };
   saveState: { arguments: number; event: never; result: Uint8Array<ArrayBuffer> };
   loadState: { arguments: { conversation: number; state: Uint8Array<ArrayBuffer> }; event: never; result: undefined };
-  /** Reads a text from its beginning: the logarithms of its tokens' probabilities, or the mean of its hidden states. */
+  /** Reads a text from its beginning: the logarithms of its tokens' probabilities. */
   read: {
-    arguments: { text: string | number[]; mean: boolean };
+    arguments: string | number[];
     event: { done: number; total: number };
     result: Float32Array<ArrayBuffer>;
+  };
+  /** Vectors of texts, one behind the other; told are tokens of a single text, or texts of several. */
+  embed: {
+    arguments: { texts: (string | number[])[]; normalize: boolean };
+    event: { done: number; total: number };
+    result: { vectors: Float32Array<ArrayBuffer> };
   };
   stats: { arguments: undefined; event: never; result: Stats };
   tokenize: { arguments: { text: string; addSpecial: boolean }; event: never; result: number[] };

@@ -10,7 +10,9 @@ import { Grammars, type VocabularyClass } from "./grammar.js";
 import { Kept, READING } from "./kept.js";
 import type { LoadProgress } from "./load-types.js";
 import { tokenIds } from "./prompt.js";
+import { embedTexts, readText } from "./reading.js";
 import type {
+  CallName,
   Calls,
   GenerateArguments,
   GenerateEvent,
@@ -25,7 +27,6 @@ import type { Source } from "./source.js";
 import { isForThreads, type ThreadBuild } from "./threads.js";
 import type { Timings } from "./reply-types.js";
 import { ChatTemplate } from "./template.js";
-import { turn } from "./turn.js";
 import type { SamplingOptions } from "./types.js";
 
 /** What differs between a browser's worker and Node's. */
@@ -39,13 +40,20 @@ export interface Host {
 
 type Handlers = HandlersOf<Calls>;
 
+/** Calls about answers, and about the conversations that they belong to. */
+const WRITING: ReadonlySet<CallName> = new Set(["generate", "logits", "read", "saveState", "loadState", "fork"]);
+
 /** Answers the calls that come through the port, for as long as the worker lives. */
 export function serve(port: Port<Response, Request>, host: Host): void {
   const asker = new Asker(port);
-  const handlers = new Session(host, asker).handlers();
+  const session = new Session(host, asker);
+  const handlers = session.handlers();
   answerCalls<Calls>(
     port,
-    (call) => handlers[call],
+    (call) => {
+      session.refuse(call);
+      return handlers[call];
+    },
     (id, answer) => asker.answered(id, answer),
   );
 }
@@ -76,6 +84,13 @@ class Session {
     this.#asker = asker;
   }
 
+  /** Fails where an encoder is asked for what only models that write can do. */
+  refuse(call: CallName): void {
+    if (this.#engine?.isEncoder && WRITING.has(call)) {
+      throw new NomulError("unsupported", `${call}: this model is a sentence encoder: it embeds, and writes nothing`);
+    }
+  }
+
   handlers(): Handlers {
     return {
       open: (args, { emit }) => this.#open(args, emit),
@@ -93,18 +108,10 @@ class Session {
       },
       logits: ({ conversation, ids }, { signal }) =>
         this.#inTurn(signal, conversation, (engine) => new Float32Array(engine.logits(tokenIds(ids)))),
-      read: ({ text, mean }, { signal, emit }) =>
-        this.#inTurn(signal, READING, async (engine) => {
-          const ids = typeof text === "string" ? engine.tokenize(text, true) : tokenIds(text);
-          engine.read(ids, mean);
-          for (let done = 0; done < ids.length;) {
-            done = engine.readOn();
-            emit({ done, total: ids.length });
-            await turn();
-            signal.throwIfAborted();
-          }
-          return new Float32Array(engine.endReading());
-        }),
+      read: (text, { signal, emit }) =>
+        this.#inTurn(signal, READING, (engine) => readText(engine, text, false, signal, emit)),
+      embed: ({ texts, normalize }, { signal, emit }) =>
+        this.#inTurn(signal, READING, (engine) => embedTexts(engine, texts, normalize, signal, emit)),
       saveState: (conversation, { signal }) =>
         this.#inTurn(signal, conversation, (engine) => new Uint8Array(engine.saveState())),
       loadState: ({ conversation, state }, { signal }) =>
@@ -184,7 +191,7 @@ class Session {
       this.#rest = download.weights(engine, enough);
       this.#rest.then(resolve, reject);
     });
-    return { contextLength: engine.contextLength, ...running };
+    return { kind: engine.isEncoder ? "encoder" : "decoder", contextLength: engine.contextLength, ...running };
   }
 
   /** The engine that was asked for, or the one for one thread where no team can be gathered. */

@@ -119,13 +119,21 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** How texts become vectors. */
+export interface EmbedOptions extends CallOptions {
+  /** Vectors of length one (the default), or as long as the model leaves them. */
+  normalize?: boolean | undefined;
+  /** Called on the way: so much is done, of so much. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
 /** One matrix of the model: what it costs and why. */
 export interface MatrixInfo {
   /** Its name in the checkpoint. */
   name: string;
-  /** The block it belongs to; 0 for the embedding and the head. */
+  /** The block it belongs to; 0 for tables. */
   layer: number;
-  kind: "q" | "k" | "v" | "o" | "gate" | "up" | "down" | "embedding" | "head";
+  kind: "q" | "k" | "v" | "o" | "gate" | "up" | "down" | "embedding" | "positions" | "head";
   /** Outputs. */
   rows: number;
   /** Inputs. */
@@ -153,7 +161,9 @@ export interface MatrixInfo {
 export interface ModelInfo {
   /** Where it was loaded from. */
   url: string;
-  /** Most tokens of prompt and answer together. */
+  /** What the model does: it writes, or, as a sentence encoder, gives vectors of texts and nothing else. */
+  kind: "decoder" | "encoder";
+  /** Most tokens of prompt and answer together; for an encoder those of a text, the rest of which is left out. */
   contextLength: number;
   /** The compiled engine that runs, and why it was taken. */
   build: Build;

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import ts from "typescript";
-import { folder as model } from "./support/model.mjs";
+import { encoderFolder as encoder, folder as model } from "./support/model.mjs";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -17,7 +17,7 @@ const files = [
   join(root, "web", "lib", "README.md"),
 ];
 
-/** `{ name, code, runs }` for each block of JavaScript. */
+/** `{ name, code, runs, model }` for each block of JavaScript. */
 const snippets = (
   await Promise.all(
     files.map(async (file) => {
@@ -26,6 +26,7 @@ const snippets = (
         name: `${file.slice(root.length)}, snippet ${place + 1}`,
         code,
         runs: runs !== undefined,
+        model: file.endsWith("embeddings.md") ? encoder : model,
       }));
     }),
   )
@@ -68,7 +69,7 @@ test("types", () => {
   );
 });
 
-for (const [index, { name, runs }] of snippets.entries()) {
+for (const [index, { name, runs, model }] of snippets.entries()) {
   if (!runs) continue;
   test(name, { timeout: 60_000 }, async () => {
     const { stdout } = await run(process.execPath, [join(place, `${index}.mjs`), model]);

@@ -17,7 +17,7 @@ use super::{
     sum,
 };
 use crate::{
-    address::{rows, rows_mut, times},
+    address::{divide, rows, rows_mut, times},
     cache::{HeadCache, rotation},
     hadamard::Hadamard,
     kernel::Worker,
@@ -29,19 +29,19 @@ pub struct Attention {
     keys: Hadamard,
     /// The transform multiplies queries and keys by a root of its order each; then the constant before the scores.
     scale: Factor,
-    /// Query heads that share a key and value head.
+    /// Queries that meet a key and value head at once, at most.
     sharing: usize,
 }
 
 impl Attention {
-    /// For heads of `head_dim` elements, of which `sharing` query heads share a key and value head.
+    /// For heads of `head_dim` elements; `sharing` queries at most meet a key and value head at once.
     pub fn new(head_dim: usize, sharing: usize) -> Attention {
         let keys = rotation(head_dim);
         let scale = core::f64::consts::LOG2_E / (keys.order() as f64 * libm::sqrt(head_dim as f64));
         Attention { keys, scale: Factor::new(scale as f32), sharing }
     }
 
-    /// Query heads that share a key and value head.
+    /// Queries that meet a key and value head at once, at most.
     pub fn sharing(&self) -> usize {
         self.sharing
     }
@@ -57,7 +57,7 @@ impl Attention {
         self.keys.forward_rows(keys);
     }
 
-    /// The query heads that share a key and value head over the positions of a range.
+    /// Some queries of a key and value head over the positions of a range: `mixed` becomes `(query, head_dim)` like them.
     pub fn attend(
         &self,
         tables: &Logarithms,
@@ -69,7 +69,7 @@ impl Attention {
     ) {
         let mut room = core::mem::take(&mut worker.scores);
         let (before, count) = head.span(&past);
-        let scores = &mut room[..times(self.sharing, count)];
+        let scores = &mut room[..times(divide(queries.len(), head.length()), count)];
         head.scores(queries, &past, scores, worker);
         for scores in rows_mut(scores, count) {
             // Positions that only fill up a block weigh nothing.

@@ -13,9 +13,11 @@
 pub mod attention;
 pub mod factor;
 pub mod gate;
+pub mod gelu;
 pub mod logarithm;
 pub mod norm;
 pub mod rope;
+pub mod unit;
 
 use core::ops::Range;
 
@@ -24,6 +26,7 @@ use crate::{
     arithmetic::{Arithmetic, Norm},
     cache::PlaneCache,
     config::ModelConfig,
+    encoder,
     hadamard::Hadamard,
     kernel::Worker,
     team::Crew,
@@ -31,8 +34,9 @@ use crate::{
 use attention::Attention;
 use factor::{Factor, Factors};
 use gate::Gates;
+use gelu::Gelu;
 use logarithm::Logarithms;
-use norm::RmsNorm;
+use norm::{LayerNorm, RmsNorm};
 use rope::Rope;
 
 /// The magnitude above which numbers are bounded.
@@ -44,7 +48,9 @@ pub const SMALLEST: f32 = 1.0 / (1u64 << 50) as f32;
 pub struct ShiftAdd {
     logarithms: Logarithms,
     gates: Gates,
+    gelu: Gelu,
     stream: RmsNorm,
+    layer: LayerNorm,
     head: RmsNorm,
     rope: Rope,
     attention: Attention,
@@ -58,13 +64,20 @@ impl Arithmetic for ShiftAdd {
 
     fn new(config: &ModelConfig) -> ShiftAdd {
         let logarithms = Logarithms::new();
+        // An encoder's tokens all meet the same keys, and do so a few at once.
+        let sharing = match config.encoder {
+            Some(_) => encoder::TOGETHER,
+            None => config.num_attention_heads / config.num_key_value_heads,
+        };
         let order = config.rotations().residual.map_or(1, |seed| Hadamard::new(config.hidden_size, seed).order());
         ShiftAdd {
             gates: Gates::new(),
+            gelu: Gelu::new(),
             stream: RmsNorm::new(config.hidden_size, config.rms_norm_eps),
+            layer: LayerNorm::new(config.hidden_size, config.rms_norm_eps),
             head: RmsNorm::new(config.head_dim, config.rms_norm_eps),
             rope: Rope::new(config),
-            attention: Attention::new(config.head_dim, config.num_attention_heads / config.num_key_value_heads),
+            attention: Attention::new(config.head_dim, sharing),
             shrink: Factor::new(1.0 / order as f32),
             logarithms,
         }
@@ -84,6 +97,12 @@ impl Arithmetic for ShiftAdd {
         if let Some(gain) = gain {
             gain.scale(out);
         }
+    }
+
+    fn layer_norm(&self, x: &mut [f32], gain: &Factors, bias: &[f32]) {
+        self.layer.apply(&self.logarithms, x);
+        gain.scale(x);
+        x.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
     }
 
     fn amplify(&self, x: &mut [f32], gain: &Factors) {
@@ -132,6 +151,14 @@ impl Arithmetic for ShiftAdd {
 
     fn gate(&self, gate: &mut [f32], up: &[f32]) {
         self.gates.apply(&self.logarithms, gate, up);
+    }
+
+    fn gelu(&self, x: &mut [f32]) {
+        self.gelu.apply(x);
+    }
+
+    fn unit(&self, x: &mut [f32]) {
+        unit::unit(x);
     }
 }
 

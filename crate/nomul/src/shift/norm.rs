@@ -1,4 +1,4 @@
-//! The norm of the mean square.
+//! The norm of the mean square, and that of the variance.
 //!
 //! ```text
 //! out = x * 2^((log2 n - log2(sum of x² + n eps)) / 2)
@@ -33,10 +33,36 @@ impl RmsNorm {
 
     /// `out = x / sqrt(mean(x²) + eps)`. A vector of zeros stays one, whatever `eps` is.
     pub fn apply(&self, tables: &Logarithms, x: &[f32], out: &mut [f32]) {
-        let sum = sum(x, |x| tables.square(x)) + self.floor;
-        let factor = Factor::new(tables.exp2((self.length - tables.log2(sum)) >> 1));
         out.copy_from_slice(x);
-        factor.scale(out);
+        self.scale(tables, out);
+    }
+
+    /// The same in place.
+    fn scale(&self, tables: &Logarithms, x: &mut [f32]) {
+        let sum = sum(x, |x| tables.square(x)) + self.floor;
+        Factor::new(tables.exp2((self.length - tables.log2(sum)) >> 1)).scale(x);
+    }
+}
+
+/// The norm of the variance: the mean is taken off first.
+pub struct LayerNorm {
+    /// Of numbers whose mean is zero.
+    centred: RmsNorm,
+    /// `1 / n`, within 1/4000.
+    share: Factor,
+}
+
+impl LayerNorm {
+    /// For vectors of `length` elements.
+    pub fn new(length: usize, eps: f32) -> LayerNorm {
+        LayerNorm { centred: RmsNorm::new(length, eps), share: Factor::new(1.0 / length as f32) }
+    }
+
+    /// `x = (x - mean(x)) / sqrt(variance(x) + eps)`.
+    pub fn apply(&self, tables: &Logarithms, x: &mut [f32]) {
+        let mean = self.share.times(sum(x, |x| x));
+        x.iter_mut().for_each(|x| *x -= mean);
+        self.centred.scale(tables, x);
     }
 }
 
@@ -45,7 +71,7 @@ mod tests {
     use alloc::{vec, vec::Vec};
 
     use super::*;
-    use crate::float::rms_norm;
+    use crate::float::{layer_norm, rms_norm};
 
     #[test]
     fn equals_the_float_norm_within_its_bound() {
@@ -59,6 +85,25 @@ mod tests {
                 RmsNorm::new(x.len(), 1e-5).apply(&tables, &x, &mut out);
                 for (out, exact) in out.iter().zip(&exact) {
                     assert!((out - exact).abs() <= 0.003 * exact.abs(), "{length} of {size}: {out}, not {exact}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equals_the_float_norm_of_the_variance_within_its_bound() {
+        let tables = Logarithms::new();
+        for (length, size, offset) in [(2, 1.0, 0.0), (64, 100.0, 30.0), (77, 1e-3, 1e-3), (384, 3.0, -1.0)] {
+            for case in 0..50u32 {
+                let number = |i: u32| ((i * 7919 + case * 104_729) % 2003) as f32 / 1001.0 - 1.0;
+                let mut x: Vec<f32> = (0..length).map(|i| number(i) * size + offset).collect();
+                let mut exact = x.clone();
+                layer_norm(&mut exact, &vec![1.0; x.len()], &vec![0.0; x.len()], 1e-12);
+                LayerNorm::new(x.len(), 1e-12).apply(&tables, &mut x);
+                for (x, exact) in x.iter().zip(&exact) {
+                    // The mean is as exact as the share of one.
+                    let bound = 0.003 * exact.abs() + 0.001;
+                    assert!((x - exact).abs() <= bound, "{length} of {size}: {x}, not {exact}");
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! Opening reads headers only and checks them wholly: every tensor that the configuration asks for is there in the
 //! right shape, and none is there that the forward pass would leave out. Elements are read when a tensor is asked for.
 
+mod encoder;
 mod gguf;
 pub mod hf;
 mod safetensors;
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use nomul::config::ModelConfig;
+use nomul::config::{Architecture, ModelConfig};
 use nomul::weights::{Kind, MatrixId, VectorId};
 use nomul::{Result, bail};
 use serde_json::Value;
@@ -93,6 +94,7 @@ impl Checkpoint {
         let Some(json) = folder.read("config.json", TEXT_LIMIT)? else {
             bail!(Missing, "{}: no config.json", folder.name());
         };
+        let json = encoder::with_pooling(&folder, json)?;
         let (config, config_json) = parse_config(&json).map_err(|e| e.at(folder.name()))?;
         if config.quantization.is_some() {
             bail!(Input, "{}: is a model that was quantised already, not a checkpoint", folder.name());
@@ -159,17 +161,25 @@ impl Checkpoint {
     }
 
     /// A matrix in the shape that the configuration gives it, `(outputs, inputs)`. The head of a tied model is its
-    /// embedding. Errors as [`Checkpoint::tensor`].
+    /// embedding; to each position of an encoder its first token type is added. Errors as [`Checkpoint::tensor`].
     pub fn matrix(&self, matrix: MatrixId) -> Result<Tensor> {
         let tied = matrix.kind == Kind::Head && self.config.tie_word_embeddings;
         let matrix = if tied { MatrixId { kind: Kind::Embedding, ..matrix } } else { matrix };
-        self.tensor(&weight_name(matrix))
+        let architecture = self.config.architecture;
+        let mut tensor = self.tensor(&weight_name(matrix, architecture))?;
+        if matrix.kind == Kind::Position {
+            let types = self.tensor(encoder::TOKEN_TYPES)?.data;
+            for row in tensor.data.chunks_exact_mut(self.config.hidden_size) {
+                row.iter_mut().zip(&types).for_each(|(x, first)| *x += first);
+            }
+        }
+        Ok(tensor)
     }
 
     /// A vector in the length that the configuration gives it, `None` where this model has none. Errors as
     /// [`Checkpoint::tensor`].
     pub fn vector(&self, vector: VectorId) -> Result<Option<Vec<f32>>> {
-        let name = vector.name();
+        let name = vector.name(self.config.architecture);
         if !self.contains(&name) {
             return Ok(None);
         }
@@ -201,22 +211,29 @@ fn parse_config(json: &[u8]) -> Result<(ModelConfig, Value)> {
     }
 }
 
-fn weight_name(matrix: MatrixId) -> String {
-    format!("{}.weight", matrix.name())
+fn weight_name(matrix: MatrixId, architecture: Architecture) -> String {
+    format!("{}.weight", matrix.name(architecture))
 }
 
 /// The tensors that the forward pass reads, with their shapes.
-fn known_tensors(config: &ModelConfig) -> impl Iterator<Item = (String, Vec<usize>)> {
-    let matrices = MatrixId::all(config).map(|matrix| {
+fn known_tensors(config: &ModelConfig) -> impl Iterator<Item = (String, Vec<usize>)> + '_ {
+    let architecture = config.architecture;
+    let matrices = MatrixId::all(config).map(move |matrix| {
         let (outputs, inputs) = matrix.kind.shape(config);
-        (weight_name(matrix), vec![outputs, inputs])
+        (weight_name(matrix, architecture), vec![outputs, inputs])
     });
-    let vectors = VectorId::all(config).map(|vector| (vector.name(), vec![vector.len(config)]));
-    matrices.chain(vectors)
+    let vectors = VectorId::all(config).map(move |vector| (vector.name(architecture), vec![vector.len(config)]));
+    let types =
+        config.encoder.map(|encoder| (encoder::TOKEN_TYPES.to_string(), vec![encoder.token_types, config.hidden_size]));
+    matrices.chain(vectors).chain(types)
 }
 
-/// Tensors that change nothing: tables of rotary frequencies, and the second copy of a tied embedding.
+/// Tensors that change nothing: tables of rotary frequencies, the second copy of a tied embedding, and of an encoder what
+/// numbers its positions and what judges pairs of sentences.
 fn may_be_left_out(name: &str, config: &ModelConfig) -> bool {
+    if config.encoder.is_some() {
+        return name.ends_with("position_ids") || name.starts_with("pooler.");
+    }
     name.ends_with("rotary_emb.inv_freq") || (name == "lm_head.weight" && config.tie_word_embeddings)
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use nomul::{Result, bail, kernel::MAX_PLANES, weights::MatrixId};
 
-use super::{START, TABLE_PLANES, Work, is_linear};
+use super::{START, TABLE_PLANES, Work};
 use crate::{
     fit::bits::{Budget, Choice, MatrixStats, predict},
     levels::{self, Plan},
@@ -16,7 +16,7 @@ impl Work<'_> {
     pub(super) fn choose(&self, sensitivity: Option<&Sensitivity>) -> Result<Vec<Plan>> {
         let (config, options) = (self.config, self.options);
         let stats = |linear: bool| -> Result<Vec<MatrixStats>> {
-            let ids = MatrixId::all(config).filter(|id| is_linear(id.kind) == linear);
+            let ids = MatrixId::all(config).filter(|id| id.kind.is_table() != linear);
             ids.map(|id| self.stats(id, sensitivity)).collect()
         };
         let (mut blocks, mut tables) = (stats(true)?, stats(false)?);
@@ -32,7 +32,7 @@ impl Work<'_> {
                         Some(rest) => rest,
                         None => bail!(
                             Input,
-                            "{all} bytes: the embedding and the head alone take {fixed} at {planes} planes"
+                            "{all} bytes: the tables (embedding, head, positions) alone take {fixed} at {planes} planes"
                         ),
                     };
                 }
@@ -42,7 +42,9 @@ impl Work<'_> {
         let weights = |stats: &MatrixStats| (stats.rows * stats.columns) as f64;
         let start = options.start.unwrap_or_else(|| {
             let planes: f64 = blocks.iter().zip(&chosen).map(|(s, choice)| weights(s) * choice.planes as f64).sum();
-            planes / blocks.iter().map(weights).sum::<f64>() - START
+            let average = planes / blocks.iter().map(weights).sum::<f64>();
+            // Vectors made with other planes are not to be compared, so an encoder comes whole.
+            if config.encoder.is_some() { average } else { average - START }
         });
         let start = Budget::BitsPerWeight(start.clamp(1.0, MAX_PLANES as f64));
         let first = options.choose.choose(&blocks, start)?;
@@ -77,14 +79,14 @@ impl Work<'_> {
     /// What is known of a matrix before it is fitted.
     fn stats(&self, id: MatrixId, sensitivity: Option<&Sensitivity>) -> Result<MatrixStats> {
         let (rows, columns) = id.kind.shape(self.config);
-        let expected = sensitivity.and_then(|s| match is_linear(id.kind) {
-            true => s.outputs(id).map(|outputs| &outputs.expected),
-            false => s.table(id.kind).map(|table| &table.expected),
+        let expected = sensitivity.and_then(|s| match id.kind.is_table() {
+            true => s.table(id.kind).map(|table| &table.expected),
+            false => s.outputs(id).map(|outputs| &outputs.expected),
         });
         let (error_at, sensitivity) = match expected {
             Some(expected) => (expected.error_at, Some(expected.energy)),
-            None if is_linear(id.kind) && self.options.choose.needs_errors(&self.options.budget) => {
-                self.tell(format!("looking at {}", id.name()), self.measuring());
+            None if !id.kind.is_table() && self.options.choose.needs_errors(&self.options.budget) => {
+                self.tell(format!("looking at {}", id.name(self.config.architecture)), self.measuring());
                 (predict(&self.rotation.matrix(self.checkpoint, id)?, rows, columns), None)
             }
             None => ([0.0; 9], None),

@@ -33,6 +33,9 @@ pub enum Decoder {
     Metaspace(char, bool),
     /// The end of a word becomes a space.
     WordEnd(String),
+    /// Tokens that begin with the prefix go on with the word before, a space stands before the others; then spaces before
+    /// punctuation vanish if `true`.
+    WordPiece(String, bool),
     /// A space between all: what a tokenizer without a decoder does.
     Spaced,
 }
@@ -62,11 +65,14 @@ impl Decoder {
             "Metaspace" => {
                 Decoder::Metaspace(character_of(json, "replacement")?, Prepend::new(json)? != Prepend::Never)
             }
+            "WordPiece" => {
+                Decoder::WordPiece(text_of(json, "prefix")?.into(), super::flag(json, "cleanup", Some(true))?)
+            }
             "BPEDecoder" => Decoder::WordEnd(text_of(json, "suffix")?.into()),
             _ => bail!(
                 Unsupported,
                 "decoder {} is unknown; known are Sequence, ByteLevel, ByteFallback, Fuse, Strip, Replace, Metaspace, \
-                 BPEDecoder",
+                 WordPiece, BPEDecoder",
                 json["type"]
             ),
         })
@@ -90,6 +96,7 @@ impl Decoder {
                 Decoder::Metaspace(replacement, _) => text = text.replace(*replacement, " "),
                 Decoder::WordEnd(suffix) => text = text.replace(suffix.as_str(), " "),
                 Decoder::Spaced => text.push(' '),
+                Decoder::WordPiece(prefix, cleans) => text = piece(&text, prefix, *cleans, false),
                 // It is about the ends of a whole text.
                 Decoder::Strip { .. } | Decoder::Fuse => {}
                 Decoder::Replace(..) | Decoder::Sequence(_) => text = step.apply(vec![text]).concat(),
@@ -141,9 +148,38 @@ impl Decoder {
                 }
                 texts
             }
+            Decoder::WordPiece(prefix, cleans) => {
+                let pieces = texts.iter().enumerate();
+                pieces.map(|(place, text)| piece(text, prefix, *cleans, place == 0)).collect()
+            }
             Decoder::Spaced => vec![texts.join(" ")],
         }
     }
+}
+
+/// What BERT's texts are freed from, in this order.
+const CLEANED: [(&str, &str); 11] = [
+    (" .", "."),
+    (" ?", "?"),
+    (" !", "!"),
+    (" ,", ","),
+    (" ' ", "'"),
+    (" n't", "n't"),
+    (" 'm", "'m"),
+    (" do not", " don't"),
+    (" 's", "'s"),
+    (" 've", "'ve"),
+    (" 're", "'re"),
+];
+
+/// The text of a token of [`Decoder::WordPiece`].
+fn piece(token: &str, prefix: &str, cleans: bool, is_first: bool) -> String {
+    let text = match token.strip_prefix(prefix) {
+        _ if is_first => token.to_string(),
+        Some(rest) => rest.to_string(),
+        None => format!(" {token}"),
+    };
+    if cleans { CLEANED.iter().fold(text, |text, (from, to)| text.replace(from, to)) } else { text }
 }
 
 /// The byte that a token like `<0xE2>` stands for.

@@ -52,6 +52,7 @@ pub struct Model {
     pub fuse_unk: Option<bool>,
     pub byte_fallback: Option<bool>,
     pub ignore_merges: Option<bool>,
+    pub max_input_chars_per_word: Option<usize>,
 }
 
 /// Tokens and their ids. Unigram models have a list here; they are refused later, by name.

@@ -1,11 +1,12 @@
 //! `tokenizer.json` of Hugging Face, read and run: byte-pair encoders, byte-level (GPT-2, Llama 3, Qwen, SmolLM) and
-//! in the manner of SentencePiece (Llama 2, Mistral, TinyLlama). Ids are those of the Python package `tokenizers`.
+//! in the manner of SentencePiece (Llama 2, Mistral, TinyLlama), and WordPiece (BERT). Ids are those of the Python package
+//! `tokenizers`.
 //!
 //! Text goes through: added tokens are found, what is between them is normalised (`normalize`), cut into words
-//! (`split`), the words are encoded (`bpe`), and the special tokens of a whole text go around. Back: `decode`. `pattern`
+//! (`split`), the words are encoded (`bpe`, `word_piece`), and the special tokens of a whole text go around. Back: `decode`. `pattern`
 //! has the regular expressions.
 //!
-//! Not here on purpose: Unigram, WordPiece and word-level models, offsets, pairs of texts, truncation, padding,
+//! Not here on purpose: Unigram and word-level models, offsets, pairs of texts, truncation, padding,
 //! training, dropout. A file that asks for one of them, or for anything unknown, is refused by name.
 
 mod added;
@@ -20,6 +21,7 @@ mod split;
 mod tests;
 mod unicode;
 mod vocabulary;
+mod word_piece;
 
 use nomul::{Code, Error, Result, bail};
 use serde_json::Value;
@@ -31,6 +33,8 @@ use self::{
     normalize::Normalizer,
     pattern::Pattern,
     split::{Splitter, Words},
+    vocabulary::Vocabulary,
+    word_piece::WordPiece,
 };
 
 const FILE: &str = "tokenizer.json";
@@ -54,11 +58,27 @@ pub struct Tokenizer {
     added: AddedTokens,
     normalizer: Normalizer,
     splitter: Splitter,
-    model: Bpe,
+    model: Model,
     /// Ids before and behind a whole text.
     around: [Vec<u32>; 2],
     decoder: Decoder,
     special: SpecialTokens,
+}
+
+/// What makes ids of words.
+#[derive(Clone, Debug)]
+enum Model {
+    Bpe(Bpe),
+    WordPiece(WordPiece),
+}
+
+impl Model {
+    fn vocabulary(&self) -> &Vocabulary {
+        match self {
+            Model::Bpe(model) => model.vocabulary(),
+            Model::WordPiece(model) => model.vocabulary(),
+        }
+    }
 }
 
 impl Tokenizer {
@@ -75,14 +95,14 @@ impl Tokenizer {
         let file: file::File =
             serde_json::from_slice(json).map_err(|error| Error::new(Code::Format, error.to_string()))?;
         // Files from before models had a type are byte-pair encoders.
-        match file.model.kind.as_deref() {
-            Some("BPE") => {}
-            None if file.model.merges.is_some() => {}
-            Some(kind) => bail!(Unsupported, "a tokenizer of type {kind}; BPE is supported"),
+        let model = match file.model.kind.as_deref() {
+            Some("BPE") => Model::Bpe(Bpe::new(file.model)?),
+            None if file.model.merges.is_some() => Model::Bpe(Bpe::new(file.model)?),
+            Some("WordPiece") => Model::WordPiece(WordPiece::new(file.model)?),
+            Some(kind) => bail!(Unsupported, "a tokenizer of type {kind}; BPE and WordPiece are supported"),
             None => bail!(Missing, "model: no type"),
-        }
+        };
         let normalizer = Normalizer::new(&file.normalizer)?;
-        let model = Bpe::new(file.model)?;
         let added = AddedTokens::new(file.added_tokens.unwrap_or_default(), model.vocabulary(), &normalizer)?;
         Ok(Tokenizer {
             added,
@@ -100,20 +120,34 @@ impl Tokenizer {
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>> {
         let [before, behind] = &self.around;
         let mut ids = if add_special { before.clone() } else { Vec::new() };
-        let mut scratch = Scratch::default();
+        let (mut scratch, mut piece) = (Scratch::default(), String::new());
         for part in self.added.split(text, &self.normalizer)? {
             match part {
                 Part::Token(id) => ids.push(id),
                 Part::Text(text, at_start) => {
                     let mut words = Words::new(text, at_start);
                     self.splitter.apply(&mut words)?;
-                    words.iter().for_each(|word| self.model.encode(word, &mut scratch, &mut ids));
+                    words.iter().for_each(|word| match &self.model {
+                        Model::Bpe(model) => model.encode(word, &mut scratch, &mut ids),
+                        Model::WordPiece(model) => model.encode(word, &mut piece, &mut ids),
+                    });
                 }
             }
         }
         if add_special {
             ids.extend(behind);
         }
+        Ok(ids)
+    }
+
+    /// The ids of a text with those around it, cut to `most`: the end of a text that is too long is left out, not what is put
+    /// behind it.
+    pub fn encode_within(&self, text: &str, most: usize) -> Result<Vec<u32>> {
+        let [before, behind] = &self.around;
+        let mut ids = self.encode(text, false)?;
+        ids.truncate(most.saturating_sub(before.len() + behind.len()));
+        ids.splice(0..0, before.iter().copied());
+        ids.extend(behind);
         Ok(ids)
     }
 

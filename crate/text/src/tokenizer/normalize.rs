@@ -6,7 +6,12 @@ use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed}
 use nomul::{Result, bail};
 use serde_json::Value;
 
-use super::{flag, pattern::Pattern, pattern_of, text_of};
+use super::{
+    flag,
+    pattern::Pattern,
+    pattern_of, text_of,
+    unicode::{is_ideograph, is_nonspacing, is_other},
+};
 
 /// A step of normalisation.
 #[derive(Clone, Debug)]
@@ -30,6 +35,17 @@ pub enum Normalizer {
     Prepend(String),
     /// Every match becomes this text.
     Replace(Pattern, String),
+    /// What BERT does to texts.
+    Bert {
+        /// Control characters vanish, white space becomes spaces.
+        clean_text: bool,
+        /// Chinese characters stand between spaces.
+        handle_chinese_chars: bool,
+        /// Letters lose their accents.
+        strip_accents: bool,
+        /// Letters become small.
+        lowercase: bool,
+    },
 }
 
 impl Normalizer {
@@ -52,9 +68,18 @@ impl Normalizer {
             },
             "Prepend" => Normalizer::Prepend(text_of(json, "prepend")?.into()),
             "Replace" => Normalizer::Replace(pattern_of(json)?, text_of(json, "content")?.into()),
+            "BertNormalizer" => {
+                let lowercase = flag(json, "lowercase", Some(true))?;
+                Normalizer::Bert {
+                    clean_text: flag(json, "clean_text", Some(true))?,
+                    handle_chinese_chars: flag(json, "handle_chinese_chars", Some(true))?,
+                    strip_accents: flag(json, "strip_accents", Some(lowercase))?,
+                    lowercase,
+                }
+            }
             _ => bail!(
                 Unsupported,
-                "normalizer {} is unknown; known are Sequence, NFC, NFD, Lowercase, Strip, Prepend, Replace",
+                "normalizer {} is unknown; known are Sequence, NFC, NFD, Lowercase, Strip, Prepend, Replace, BertNormalizer",
                 json["type"]
             ),
         })
@@ -81,8 +106,48 @@ impl Normalizer {
             Normalizer::Prepend(_) if text.is_empty() => Cow::Borrowed(text),
             Normalizer::Prepend(prefix) => Cow::Owned(format!("{prefix}{text}")),
             Normalizer::Replace(pattern, content) => replace(pattern, content, text)?,
+            Normalizer::Bert { clean_text, handle_chinese_chars, strip_accents, lowercase } => {
+                let mut text = Cow::Borrowed(text);
+                if *clean_text {
+                    text = Cow::Owned(text.chars().filter_map(cleaned).collect());
+                }
+                if *handle_chinese_chars && text.chars().any(is_ideograph) {
+                    text = Cow::Owned(set_apart(&text));
+                }
+                if *strip_accents {
+                    let parts = DecomposingNormalizerBorrowed::new_nfd().normalize(&text);
+                    text = Cow::Owned(parts.chars().filter(|&c| !is_nonspacing(c)).collect());
+                }
+                if *lowercase {
+                    text = Cow::Owned(text.chars().flat_map(char::to_lowercase).collect());
+                }
+                text
+            }
         })
     }
+}
+
+/// A character of a text as BERT reads it; `None` for one that it does not see.
+fn cleaned(c: char) -> Option<char> {
+    match c {
+        '\t' | '\n' | '\r' => Some(' '),
+        '\u{fffd}' => None,
+        c if is_other(c) => None,
+        c if c.is_whitespace() => Some(' '),
+        c => Some(c),
+    }
+}
+
+/// The text with a space on both sides of each Chinese character.
+fn set_apart(text: &str) -> String {
+    let mut result = String::with_capacity(2 * text.len());
+    for c in text.chars() {
+        match is_ideograph(c) {
+            true => result.extend([' ', c, ' ']),
+            false => result.push(c),
+        }
+    }
+    result
 }
 
 /// The text with every match of the pattern replaced.

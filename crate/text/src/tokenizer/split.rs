@@ -215,6 +215,11 @@ impl Splitter {
                 };
                 Splitter::Characters { is: is_punctuation, behavior }
             }
+            // Between words, and around each mark of punctuation.
+            "BertPreTokenizer" => Splitter::Sequence(vec![
+                Splitter::Characters { is: char::is_whitespace, behavior: Behavior::Removed },
+                Splitter::Characters { is: is_punctuation, behavior: Behavior::Isolated },
+            ]),
             "WhitespaceSplit" => Splitter::Characters { is: char::is_whitespace, behavior: Behavior::Removed },
             "Whitespace" => {
                 Splitter::Pattern { pattern: Pattern::new(r"\w+|[^\w\s]+")?, behavior: Behavior::Removed, invert: true }
@@ -227,7 +232,7 @@ impl Splitter {
             _ => bail!(
                 Unsupported,
                 "pre_tokenizer {} is unknown; known are Sequence, ByteLevel, Split, Digits, Punctuation, WhitespaceSplit, \
-                 Whitespace, Metaspace",
+                 Whitespace, Metaspace, BertPreTokenizer",
                 json["type"]
             ),
         })

@@ -23,8 +23,19 @@ macro_rules! golden {
 /// (kind, tokenizer.json, cases.json)
 type Golden = (&'static str, &'static [u8], &'static [u8]);
 
-const GOLDEN: [Golden; 9] =
-    golden!["smollm", "llama3", "qwen2", "o200k", "gpt2", "cuts", "llama2", "mistral", "metaspace"];
+const GOLDEN: [Golden; 11] = golden![
+    "smollm",
+    "llama3",
+    "qwen2",
+    "o200k",
+    "gpt2",
+    "cuts",
+    "llama2",
+    "mistral",
+    "metaspace",
+    "bert",
+    "bert-cased"
+];
 
 #[derive(Deserialize)]
 struct Cases {
@@ -79,6 +90,18 @@ fn texts_are_those_of_the_python_package() {
 }
 
 #[test]
+fn texts_that_are_too_long_keep_what_is_around_them() {
+    let tokenizer = tokenizer(GOLDEN[9].1);
+    let [cls, sep] = ["[CLS]", "[SEP]"].map(|token| tokenizer.token_id(token).unwrap());
+    let text = "the quick brown fox can't jump";
+    let all = tokenizer.encode(text, true).unwrap();
+    assert_eq!(tokenizer.encode_within(text, all.len()).unwrap(), all);
+    let cut = tokenizer.encode_within(text, 5).unwrap();
+    assert_eq!((cut[0], &cut[1..4], cut[4]), (cls, &all[1..4], sep));
+    assert_eq!(tokenizer.encode_within("", 5).unwrap(), [cls, sep]);
+}
+
+#[test]
 fn special_tokens_have_ids() {
     let config = br#"{"bos_token": "<|im_start|>", "eos_token": {"content": "<|im_end|>", "lstrip": false}}"#;
     let tokenizer = Tokenizer::from_json(GOLDEN[0].1, Some(config)).unwrap();
@@ -100,7 +123,8 @@ fn with(pointer: &str, value: &str) -> Vec<u8> {
 fn what_is_unknown_is_refused_by_name() {
     for (pointer, value, code, named) in [
         ("/model/type", r#""Unigram""#, Code::Unsupported, "type Unigram"),
-        ("/model/type", r#""WordPiece""#, Code::Unsupported, "type WordPiece"),
+        ("/model/type", r#""WordLevel""#, Code::Unsupported, "type WordLevel"),
+        ("/model/type", r#""WordPiece""#, Code::Missing, "[UNK]"),
         ("/model", r#"{"type": "Unigram", "vocab": [["a", -1.5]]}"#, Code::Unsupported, "type Unigram"),
         ("/model", "{}", Code::Missing, "no type"),
         ("/model", r#"{"type": "BPE"}"#, Code::Missing, "no vocab"),
@@ -115,7 +139,8 @@ fn what_is_unknown_is_refused_by_name() {
         ("/normalizer", r#"{"type": "Nmt"}"#, Code::Unsupported, "Nmt"),
         ("/pre_tokenizer", r#"{"type": "UnicodeScripts"}"#, Code::Unsupported, "UnicodeScripts"),
         ("/post_processor", r#"{"type": "Other"}"#, Code::Unsupported, "Other"),
-        ("/decoder", r#"{"type": "WordPiece"}"#, Code::Unsupported, "WordPiece"),
+        ("/decoder", r#"{"type": "CTC"}"#, Code::Unsupported, "CTC"),
+        ("/decoder", r#"{"type": "WordPiece"}"#, Code::Format, "prefix"),
         ("/added_tokens", r#"[{"id": 0}]"#, Code::Format, "content"),
     ] {
         let error = Tokenizer::from_json(&with(pointer, value), None).unwrap_err();

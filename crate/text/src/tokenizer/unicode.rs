@@ -74,3 +74,21 @@ pub fn is_punctuation(c: char) -> bool {
     const PUNCTUATION: Mask = 0b11_1111_1000_0000_0000;
     if c.is_ascii() { c.is_ascii_punctuation() } else { mask_of(c) & PUNCTUATION != 0 }
 }
+
+/// Control characters, invisible ones, and those without a meaning.
+pub fn is_other(c: char) -> bool {
+    const OTHER: Mask = 0b11_1110 << 24;
+    mask_of(c) & OTHER != 0
+}
+
+/// Marks that take no place of their own, such as accents.
+pub fn is_nonspacing(c: char) -> bool {
+    const NONSPACING: Mask = 1 << 5;
+    mask_of(c) & NONSPACING != 0
+}
+
+/// Chinese characters, as BERT has them.
+pub fn is_ideograph(c: char) -> bool {
+    matches!(c, '\u{4e00}'..='\u{9fff}' | '\u{3400}'..='\u{4dbf}' | '\u{20000}'..='\u{2a6df}' | '\u{2a700}'..='\u{2b73f}'
+        | '\u{2b740}'..='\u{2b81f}' | '\u{2b920}'..='\u{2ceaf}' | '\u{f900}'..='\u{faff}' | '\u{2f800}'..='\u{2fa1f}')
+}

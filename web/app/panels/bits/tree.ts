@@ -15,7 +15,7 @@ export function tree(matrices: readonly Matrix[]): Node[] {
   const nodes: Node[] = [{ parent: 0, weight: 0 }];
   const blocks = new Map<string, number>();
   matrices.forEach(({ kind, layer, bytes }, matrix) => {
-    const isEnd = kind === "embedding" || kind === "head";
+    const isEnd = ["embedding", "positions", "head"].includes(kind);
     const block = isEnd ? "ends" : `layer ${layer}`;
     let parent = blocks.get(block);
     if (parent === undefined) {

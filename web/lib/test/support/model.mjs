@@ -10,6 +10,9 @@ export const folder = process.env.NOMUL_TINY_MODEL
   ? resolve(process.env.NOMUL_TINY_MODEL) + sep
   : fileURLToPath(new URL("../../../../tests/golden/model-tiny/", import.meta.url));
 
+/** A sentence encoder, made in the same way. */
+export const encoderFolder = fileURLToPath(new URL("../../../../tests/golden/encoder/tiny/", import.meta.url));
+
 /** What the native command makes of a prompt with the golden model: `{ prompt, prompt_tokens, tokens }`. */
 export async function goldenAnswer() {
   const file = new URL("../../../../tests/golden/model-tiny.greedy.json", import.meta.url);

@@ -21,9 +21,10 @@ pub type Tensor = (String, Vec<usize>, Vec<f32>);
 /// Its tensors.
 pub fn tensors() -> Vec<Tensor> {
     let config = ModelConfig::from_json(CONFIG.as_bytes()).unwrap();
-    let matrices = MatrixId::all(&config).map(|m| (format!("{}.weight", m.name()), m.kind.shape(&config)));
+    let matrices =
+        MatrixId::all(&config).map(|m| (format!("{}.weight", m.name(config.architecture)), m.kind.shape(&config)));
     let matrices = matrices.map(|(name, (rows, columns))| (name, vec![rows, columns]));
-    let vectors = VectorId::all(&config).map(|v| (v.name(), vec![v.len(&config)]));
+    let vectors = VectorId::all(&config).map(|v| (v.name(config.architecture), vec![v.len(&config)]));
     let count = |(name, shape): (String, Vec<usize>)| {
         let elements = (0..shape.iter().product()).map(|i: usize| i as f32 * 0.25 - 1.0).collect();
         (name, shape, elements)
