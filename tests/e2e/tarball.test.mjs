@@ -12,6 +12,7 @@ import { serve } from "../../pkg-scripts/serve.mjs";
 import { CHROMIUM_FLAGS, findChromium } from "../../pkg-scripts/shared/browser.mjs";
 import { onPath } from "../../pkg-scripts/shared/command.mjs";
 import { root } from "../../pkg-scripts/shared/folders.mjs";
+import { median } from "../../pkg-scripts/shared/statistics.mjs";
 import { folder as model } from "../../web/lib/test/support/model.mjs";
 import { packedProject } from "./support/project.mjs";
 
@@ -149,10 +150,12 @@ test("in Node, with the time that an import takes", async (t) => {
   expected = stdout;
   const script = "const t = performance.now(); await import('nomul'); console.log(performance.now() - t)";
   const times = [];
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 11; i++) {
     times.push(Number((await run(process.execPath, ["--input-type=module", "-e", script], { cwd: folder })).stdout));
   }
-  t.diagnostic(`import takes ${times.map((ms) => ms.toFixed(0)).join(", ")} ms`);
+  t.diagnostic(`import takes ${median(times).toFixed(0)} ms, ${Math.min(...times).toFixed(0)} at best`);
+  // The best of them: what else the machine does makes the others longer.
+  assert.ok(Math.min(...times) < 50, `${Math.min(...times)} ms`);
 });
 
 for (const name of ["deno", "bun"]) {
