@@ -95,6 +95,7 @@ export async function measureTreemap(leaves, rounds) {
   return {
     leaves,
     milliseconds: rounded(median(times)),
+    fastest_ms: rounded(Math.min(...times)),
     slowest_ms: rounded(Math.max(...times)),
     worst_aspect: rounded(worst),
     worst_aspect_squarified: rounded(await squarified(nodes)),
