@@ -38,7 +38,7 @@ async function bench(name, words) {
   const { benchmark } = await import(`./bench/${name}.mjs`);
   const options = { ...benchmark.options, json: { type: "boolean" }, record: { type: "boolean" } };
   await main({ help: benchmark.help, options, args: words }, async ({ values: { json, record: keep, ...values } }) => {
-    await setup({ tests: benchmark.browser });
+    await setup({ tests: benchmark.browser, others: false });
     const result = { benchmark: name, flags: words, machine: machine(), ...(await benchmark.run(values)) };
     show(result, benchmark.columns);
     if (keep) say(`- written: ${await record(result)}`);

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { Failure, answer, isScript, main, onPath, run, say } from "./shared/command.mjs";
-import { findChromium } from "./shared/browser.mjs";
+import { OTHERS, findChromium, lack } from "./shared/browser.mjs";
 import { cache, cargoTool, nomul, root } from "./shared/folders.mjs";
 import { haveRustSources } from "./shared/rust.mjs";
 
@@ -151,6 +151,17 @@ async function browser() {
   if (!findChromium()) throw new Failure(hint);
 }
 
+/** Firefox and WebKit, for smoke tests, which are left out where these cannot be had: so this never fails. */
+async function otherBrowsers() {
+  const missing = Object.keys(OTHERS).filter(lack);
+  if (missing.length === 0) return;
+  const packages = missing.flatMap((browser) => OTHERS[browser].packages);
+  const titles = missing.map((browser) => OTHERS[browser].title).join(" and ");
+  await installAsRoot(packages, `${titles} for smoke tests`, "they cannot be installed here").catch((error) => {
+    say(`  ${error.message}; left out: ${missing.map(lack).join("; ")}`);
+  });
+}
+
 /** Cargo knows best whether there is anything to build, and needs a fraction of a second to find out. */
 async function nativeCommand() {
   if (!existsSync(nomul)) say("- building the nomul command");
@@ -158,7 +169,7 @@ async function nativeCommand() {
 }
 
 /** Brings the machine to where everything builds; with `tests`, also to where everything can be tested. */
-export async function setup({ tests = false } = {}) {
+export async function setup({ tests = false, others = tests } = {}) {
   checkNode();
   checkRust();
   await npmPackages();
@@ -166,6 +177,7 @@ export async function setup({ tests = false } = {}) {
   await rustSources();
   await bindgen();
   if (tests) await browser();
+  if (others) await otherBrowsers();
   await nativeCommand();
 }
 
@@ -175,7 +187,8 @@ usage: npm run setup -- [--tests]
 Sets up what is missing: npm packages, Rust targets, wasm-bindgen, the native nomul command.
 Whatever is there already is left alone.
 
-  --tests   also a Chromium for the tests (as root on Debian it is installed)
+  --tests   also browsers for the tests: Chromium, and where they can be had Firefox and WebKit (as root on Debian they are
+            installed)
   --help    this text
 `;
 

@@ -44,7 +44,7 @@ const SUITES = {
     run: async () => nodeTests("tests/engines", { env: await testEnvironment() }),
   },
   e2e: {
-    title: "The page and the package, in Chromium",
+    title: "The page and the package, in Chromium, some of it in Firefox and WebKit",
     prepare: build,
     run: async () => nodeTests("tests/e2e", { env: await testEnvironment() }),
   },

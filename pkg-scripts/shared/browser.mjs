@@ -1,4 +1,4 @@
-// The Chromium that tests and benchmarks drive: whatever the machine has, never a download of ours.
+// The browsers that tests and benchmarks drive: whatever the machine has, never a download of ours.
 
 import { existsSync } from "node:fs";
 import { Failure, onPath } from "./command.mjs";
@@ -25,6 +25,29 @@ export const CHROMIUM_FLAGS = [
   "--disable-sync",
   ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
 ];
+
+/** Other browsers, for smoke tests: the programs that are started, and the Debian packages that bring them. */
+export const OTHERS = {
+  firefox: { title: "Firefox", programs: ["firefox", "firefox-esr"], packages: ["firefox-esr"] },
+  webkit: {
+    title: "WebKit",
+    programs: ["WebKitWebDriver"],
+    packages: ["webkit2gtk-driver", "xvfb", "xauth"],
+    display: true,
+  },
+};
+
+/** The path of another browser, or of its driver. */
+export const onPathOf = (browser) => onPath(...OTHERS[browser].programs);
+
+/** Why another browser cannot be driven here; undefined where it can. */
+export function lack(browser) {
+  const { title, packages, display } = OTHERS[browser];
+  const hint = `(on Debian: ${packages.join(" ")})`;
+  if (!onPathOf(browser)) return `there is no ${title} ${hint}`;
+  if (display && !process.env.DISPLAY && !onPath("xvfb-run")) return `there is no display for ${title} ${hint}`;
+  return undefined;
+}
 
 /** The path of the browser: `$NOMUL_CHROMIUM`, or one that is installed; undefined where there is none. */
 export function findChromium() {

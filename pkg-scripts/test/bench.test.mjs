@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cosines, farthest, similarities, spearman } from "../bench/embed/vectors.mjs";
+import { longestTask } from "../bench/page/tasks.mjs";
+import { aspect } from "../bench/page/treemap.mjs";
 import { byThreads, ratios } from "../bench/peers/ratios.mjs";
 import { arrived, bitsOf } from "../bench/quantize.mjs";
 import { ratios as startRatios, row as startRow } from "../bench/start/rows.mjs";
@@ -124,4 +126,26 @@ test("vectors are compared by angle, by elements and by the order of their simil
   assert.equal(spearman([1, 2, 3, 4], [10, 200, 201, 9000]), 1);
   assert.equal(spearman([1, 2, 3], [3, 2, 1]), -1);
   assert.equal(spearman([1, 1, 2, 2], [5, 5, 7, 7]), 1, "equal numbers share a rank");
+});
+
+test("the longest task is of the thread that set the marks, between them, on the clock and on the processor", () => {
+  const mark = (name, ts) => ({ cat: "blink.user_timing", ph: "R", name, ts, pid: 1, tid: 2 });
+  const task = (ts, dur, tdur, tid = 2) => ({ cat: "toplevel", ph: "X", name: "RunTask", ts, dur, tdur, pid: 1, tid });
+  const traceEvents = [
+    task(0, 90_000, 90_000),
+    mark("usable", 100_000),
+    task(110_000, 40_000, 10_000),
+    task(160_000, 20_000, 15_000),
+    task(160_000, 99_000, 99_000, 3),
+    { cat: "toplevel", ph: "X", name: "Other", ts: 170_000, dur: 80_000, pid: 1, tid: 2 },
+    mark("all", 200_000),
+    task(210_000, 90_000, 90_000),
+  ];
+  assert.deepEqual(longestTask({ traceEvents }, "usable", "all"), { wall_ms: 40, cpu_ms: 15, tasks: 2 });
+  assert.throws(() => longestTask({ traceEvents }, "asked", "stopped"), /neither asked nor stopped/);
+});
+
+test("a square's aspect is 2, that of a strip of ten squares 10.1, whichever way round", () => {
+  assert.equal(aspect([[0, 0], [1, 0], [1, 1], [0, 1]]), 2); // prettier-ignore
+  assert.ok(Math.abs(aspect([[0, 1], [10, 1], [10, 0], [0, 0]]) - 10.1) < 1e-12); // prettier-ignore
 });

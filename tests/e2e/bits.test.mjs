@@ -76,6 +76,26 @@ describe("the bits", () => {
     await page.getByRole("grid").waitFor();
   });
 
+  test("milliseconds are predicted from a token that was timed, and called so", async () => {
+    await page.getByRole("radio", { name: "milliseconds" }).check();
+    const told = page.locator("[data-speed=trial]");
+    await told.waitFor();
+    const whole = Number(/a token takes ([\d.,]+)\sms here/.exec(await told.innerText())[1].replace(",", ""));
+    await page.locator('td[data-layer="1"][data-kind="up"]').focus();
+    assert.match(await page.locator(".detail").innerText(), /[\d.]+\sms a token, predicted/);
+    await page.getByText("As a table").first().click();
+    const times = await page
+      .getByRole("region", { name: "Table of matrices" })
+      .locator("tbody td:nth-child(8)")
+      .evaluateAll((cells) => cells.map((cell) => Number(cell.textContent.replace(/\sms/, ""))));
+    // Each has two digits.
+    const sum = times.reduce((sum, time) => sum + time, 0);
+    assert.ok(Math.abs(sum / whole - 1) < 0.06, `${sum} of ${whole} ms`);
+    assert.deepEqual(await violations(page), []);
+    await page.getByText("As a table").first().click();
+    await page.getByRole("radio", { name: "bits", exact: true }).check();
+  });
+
   test("fewer planes answer too", async () => {
     await page.getByRole("radio", { name: "2", exact: true }).check();
     await say(page, "What is gravity?");

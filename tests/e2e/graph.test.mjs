@@ -2,12 +2,9 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import { folder } from "../../web/lib/test/support/model.mjs";
-import { open, serveSite, startBrowser } from "./support/page.mjs";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+import { open, serveSite, startBrowser, violations } from "./support/page.mjs";
 
 let browser, site;
 before(async () => {
@@ -68,12 +65,7 @@ for (const [size, viewport, colorScheme] of [
     await page.getByLabel("Picture").selectOption("umap");
     await page.getByRole("progressbar", { name: "UMAP" }).waitFor({ state: "hidden" });
     await page.waitForFunction((before) => document.querySelector("canvas").toDataURL() !== before, before);
-    await page.evaluate(await readFile(AXE, "utf8"));
-    const { violations } = await page.evaluate(() => globalThis.axe.run());
-    assert.deepEqual(
-      violations.map(({ id }) => id),
-      [],
-    );
+    assert.deepEqual(await violations(page), []);
     assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= viewport.width);
     quiet();
     await close();

@@ -71,14 +71,14 @@ test("an error of the engine keeps its code", async () => {
   assert.deepEqual(result, { code: "input", isNomulError: true });
 });
 
-test("random aborts hang nothing, and loading and disposing leaves no worker", async () => {
+test("1,000 random aborts hang nothing, and loading that is given up leaves no worker", async (t) => {
   // Models of the tests before are still there.
   const before = page.workers().length;
   const outcome = await page.evaluate(async () => {
     const { load } = await import("/build/index.js");
     const { aborts } = await import("/test/support/aborts.mjs");
     const model = await load("/model/");
-    const outcome = await aborts(model, { count: 200, seed: 3 });
+    const outcome = await aborts(model, { count: 1000, seed: 3 });
     await model.dispose();
     for (let round = 0; round < 10; round++) {
       await load("/model/", { signal: AbortSignal.timeout(round * 10) }).then(
@@ -89,11 +89,61 @@ test("random aborts hang nothing, and loading and disposing leaves no worker", a
     return outcome;
   });
   assert.deepEqual(outcome.failed, []);
-  assert.equal(outcome.aborted + outcome.finished, 200);
-  assert.ok(outcome.aborted > 30 && outcome.finished > 10, JSON.stringify(outcome));
+  assert.equal(outcome.aborted + outcome.finished, 1000);
+  assert.ok(outcome.aborted > 150 && outcome.finished > 50, JSON.stringify(outcome));
+  t.diagnostic(`${outcome.aborted} were aborted, ${outcome.finished} had an answer before`);
   // The browser tells a moment later that they have ended.
   for (let tries = 0; page.workers().length > before && tries < 100; tries++) await page.waitForTimeout(50);
   assert.equal(page.workers().length, before);
+});
+
+/** Bytes that the page holds: of objects, and of buffers and memories beside them. */
+async function held(session) {
+  await session.send("HeapProfiler.collectGarbage");
+  const { usedSize, embedderHeapUsedSize = 0, backingStorageSize = 0 } = await session.send("Runtime.getHeapUsage");
+  return usedSize + embedderHeapUsedSize + backingStorageSize;
+}
+
+/** Bytes of all processes that draw pages, as the system counts them; NaN where it does not tell. */
+async function resident() {
+  const browserSession = await page.context().browser().newBrowserCDPSession();
+  const { processInfo } = await browserSession.send("SystemInfo.getProcessInfo");
+  await browserSession.detach();
+  const pages = processInfo.filter(({ type }) => type === "renderer");
+  const each = pages.map(async ({ id }) => {
+    const status = await readFile(`/proc/${id}/status`, "utf8").catch(() => "");
+    return 1024 * Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+  });
+  return (await Promise.all(each)).reduce((sum, bytes) => sum + bytes, 0);
+}
+
+test("50 times loaded and disposed of: no worker and no memory stays", async (t) => {
+  const session = await page.context().newCDPSession(page);
+  const workers = page.workers().length;
+  const cycles = (count) =>
+    page.evaluate(async (count) => {
+      const { load } = await import("/build/index.js");
+      for (let i = 0; i < count; i++) {
+        const model = await load("/model/");
+        await model.complete({ prompt: [1], max_tokens: 4, temperature: 0 });
+        await model.dispose();
+      }
+    }, count);
+  const gone = async () => {
+    for (let tries = 0; page.workers().length > workers && tries < 100; tries++) await page.waitForTimeout(50);
+    assert.equal(page.workers().length, workers);
+  };
+  // What is loaded once and stays: compiled code, pools.
+  await cycles(10);
+  await gone();
+  const before = [await held(session), await resident()];
+  await cycles(50);
+  await gone();
+  const after = [await held(session), await resident()];
+  const [grown, process] = after.map((bytes, place) => (bytes - before[place]) / 1e6);
+  t.diagnostic(`grown by ${grown.toFixed(2)} MB, the process by ${process.toFixed(1)} MB`);
+  assert.ok(grown < 5, `${grown} MB`);
+  await session.detach();
 });
 
 test("an answer follows its schema", async () => {

@@ -3,18 +3,18 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
-import { pack } from "../../pkg-scripts/pack.mjs";
 import { serve } from "../../pkg-scripts/serve.mjs";
 import { CHROMIUM_FLAGS, findChromium } from "../../pkg-scripts/shared/browser.mjs";
 import { onPath } from "../../pkg-scripts/shared/command.mjs";
 import { root } from "../../pkg-scripts/shared/folders.mjs";
+import { median } from "../../pkg-scripts/shared/statistics.mjs";
 import { folder as model } from "../../web/lib/test/support/model.mjs";
+import { packedProject } from "./support/project.mjs";
 
 const run = promisify(execFile);
 const examples = join(root, "examples");
@@ -23,19 +23,15 @@ const examples = join(root, "examples");
 const POLICY =
   "default-src 'none'; script-src 'self' 'nonce-nomul' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'";
 
-let project, packed, browser;
+let project, packed, close, browser;
 before(async () => {
-  packed = await pack();
-  project = await mkdtemp(join(tmpdir(), "nomul-project-"));
-  await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
-  // It has no dependencies, so nothing is fetched.
-  await run("npm", ["install", packed.path, "--offline", "--no-audit", "--no-fund"], { cwd: project });
+  ({ project, packed, close } = await packedProject());
   const { chromium } = await import("playwright-core");
   browser = await chromium.launch({ executablePath: findChromium(), args: CHROMIUM_FLAGS });
 });
 after(async () => {
   await browser?.close();
-  if (project) await rm(project, { recursive: true, force: true });
+  await close?.();
 });
 
 /** A folder of the project with an example in it, and what the examples for pages share. */
@@ -154,10 +150,12 @@ test("in Node, with the time that an import takes", async (t) => {
   expected = stdout;
   const script = "const t = performance.now(); await import('nomul'); console.log(performance.now() - t)";
   const times = [];
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 11; i++) {
     times.push(Number((await run(process.execPath, ["--input-type=module", "-e", script], { cwd: folder })).stdout));
   }
-  t.diagnostic(`import takes ${times.map((ms) => ms.toFixed(0)).join(", ")} ms`);
+  t.diagnostic(`import takes ${median(times).toFixed(0)} ms, ${Math.min(...times).toFixed(0)} at best`);
+  // The best of them: what else the machine does makes the others longer.
+  assert.ok(Math.min(...times) < 50, `${Math.min(...times)} ms`);
 });
 
 for (const name of ["deno", "bun"]) {

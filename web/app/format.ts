@@ -16,6 +16,11 @@ export function duration(seconds: number): string {
   return `${Math.round(seconds / 60)} min`;
 }
 
+/** Milliseconds with two significant digits: `0.031 ms`. */
+export function milliseconds(count: number): string {
+  return `${digits(count)}\u00a0ms`;
+}
+
 /** A rate with three significant digits. */
 export function rate(perSecond: number): string {
   if (perSecond >= 100) return perSecond.toFixed(0);

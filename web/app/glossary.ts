@@ -8,6 +8,7 @@ export const GLOSSARY = {
   prefix: "The first few planes of a matrix, used alone. It has scales of its own, fitted for just these planes.",
   error: "The share of a matrix's output that its planes miss, measured by the quantiser on its calibration text.",
   cost: "What an error does to the model: how far its predictions move, in nats (natural units of information) a token. 1000 millinats are one nat.",
+  time: "The engine does not time matrices one by one. A token's whole time is shared out by the planes and the size of each matrix; attention and norms are in it too.",
   perplexity:
     "How many words the model hesitates between, on average: less is better. Costs in nats add up, and their sum is how much its logarithm grows.",
   token: "A piece of text as the model reads and writes it: a word or a part of one.",

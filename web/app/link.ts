@@ -4,7 +4,7 @@ import { DEFAULT_SETTINGS, type Settings } from "./settings.ts";
 /** What is looked at, and how. What is left out is as it was when the page was opened. */
 export interface Chosen {
   picture: "grid" | "map";
-  colour: "bits" | "error" | "cost" | "bytes";
+  colour: "bits" | "error" | "cost" | "bytes" | "time";
   /** Levels of planes to answer with; `undefined`: all. */
   levels: number | undefined;
   /** Megabytes to share out anew; `undefined`: the planes as they are. */
@@ -37,7 +37,7 @@ export function readLink(hash: string): Chosen {
   const levels = number("levels", 1, 64);
   return {
     picture: one("picture", ["grid", "map"], "grid"),
-    colour: one("colour", ["bits", "error", "cost", "bytes"], "bits"),
+    colour: one("colour", ["bits", "error", "cost", "bytes", "time"], "bits"),
     levels: levels === undefined ? undefined : Math.floor(levels),
     budget: number("budget", 0, 1e6),
     settings,

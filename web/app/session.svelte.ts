@@ -14,6 +14,7 @@ import { keepPage } from "./offline.ts";
 import { renewed } from "./panels/bits/cells.ts";
 import { bytesOfRows, inside, scales, tensorNames, type Inside } from "./panels/why/inside.ts";
 import type { Place } from "./place.ts";
+import { speedOf, type Speed } from "./speed.ts";
 import { DEFAULT_SETTINGS, sampling, type Settings } from "./settings.ts";
 import { Tensors } from "./tensors.ts";
 
@@ -37,6 +38,10 @@ export interface Entry extends Message {
 /** An answer begins with the first level of bits; the others join while it is written. */
 const START = 1;
 
+/** What is timed: enough tokens for a mean, few enough that nobody waits for them. */
+const TRIAL = "Once upon a time";
+const TRIAL_TOKENS = 16;
+
 /** For what nobody gives up. */
 const NEVER = new AbortController().signal;
 
@@ -59,10 +64,15 @@ export class Session {
   place: Place = $state.raw({ address: "" });
   /** Which level brings the last plane of a matrix; known once the model's index has been read. */
   completes: ((matrix: Pick<MatrixInfo, "name" | "planes">) => number | undefined) | undefined = $state.raw();
+  /** How long a token takes, with the planes that were in use. */
+  speed: Speed | undefined = $state.raw();
+  /** All of the model is here. */
+  whole = $state(false);
   /** The page would have threads if it were loaded anew. */
   threadsNext = $state(false);
   readonly comparison = new Comparison(this);
   readonly capabilities = detect();
+  #timing = false;
   readonly answering = $derived(this.conversation.at(-1)?.state === "writing" || this.comparison.running);
   /** Reads what is stored of single matrices. */
   readonly tensors = $derived.by(() => {
@@ -97,6 +107,8 @@ export class Session {
     this.warning = "";
     this.progress = undefined;
     this.completes = undefined;
+    this.speed = undefined;
+    this.whole = false;
     const loading = (this.#loading = new AbortController());
     const { signal } = loading;
     const isCurrent = () => this.#loading === loading;
@@ -113,6 +125,7 @@ export class Session {
       await this.#levelsCame();
       await model.downloaded;
       await this.#levelsCame();
+      this.whole = true;
       this.threadsNext = await keepPage(model.info.url);
     } catch (error) {
       if (!isCurrent()) return;
@@ -150,6 +163,27 @@ export class Session {
     await this.#write(this.model);
   }
 
+  /** Times a few tokens of a conversation of their own, where no answer has told yet how long one takes. */
+  async time(): Promise<void> {
+    const { model } = this;
+    if (model === undefined || this.speed !== undefined || this.#timing) return;
+    this.#timing = true;
+    try {
+      const trial = await model.fork();
+      const { timings } = await trial.complete({ prompt: TRIAL, max_tokens: TRIAL_TOKENS, temperature: 0 });
+      await trial.dispose();
+      if (this.model === model) this.#timed(timings, "trial");
+    } catch {
+      // Whoever asks next tries again.
+    } finally {
+      this.#timing = false;
+    }
+  }
+
+  #timed({ decode_tokens_per_s }: Timings, from: Speed["from"]): void {
+    if (decode_tokens_per_s > 0) this.speed = speedOf(this.matrices, 1000 / decode_tokens_per_s, from) ?? this.speed;
+  }
+
   stop(): void {
     this.#answer.abort();
     this.comparison.stop();
@@ -180,6 +214,8 @@ export class Session {
         entry.levels.to = this.#level;
       }
       entry.state = "done";
+      // One that sharpened on its way says nothing about the planes in use now.
+      if (entry.timings && entry.levels.from === entry.levels.to) this.#timed(entry.timings, "answer");
     } catch (error) {
       entry.state = signal.aborted ? "stopped" : "failed";
       if (!signal.aborted) entry.error = describe(error);

@@ -1,5 +1,6 @@
-// The last step of the package's build. What a page loads becomes one file for the page and one for the worker: without a
-// bundler a browser would learn of each module only from the one that imports it, one journey to the server after another.
+// The last step of the package's build. What a page or Node loads becomes one file for the caller and one for the worker: without
+// a bundler a browser would learn of each module only from the one that imports it, one journey to the server after another, and
+// Node would read two dozen files for one import.
 // The workers contain the library that renders chat templates, so that the package has no dependencies.
 
 import { copyFile, writeFile } from "node:fs/promises";
@@ -10,7 +11,12 @@ import { rolldown } from "rolldown";
 const build = fileURLToPath(new URL("build", import.meta.url));
 
 /** What stays a file of its own: modules of which there must be one for several entries. */
-const ENTRIES = { "index.js": ["errors.js"], "worker.js": ["tuning.js"], "worker.node.js": ["tuning.js"] };
+const ENTRIES = {
+  "index.js": ["errors.js"],
+  "index.node.js": ["errors.js"],
+  "worker.js": ["tuning.js"],
+  "worker.node.js": ["tuning.js"],
+};
 
 /** Leaves those files out, and everything that is not in the folder: the engines. */
 const leaveOut = (names) => ({

@@ -38,7 +38,13 @@ export const visitEngine = (profile, url, patience) =>
 /** Runs in the page before its own scripts, and notes when what a visitor waits for is there first. */
 function watch() {
   const moments = {};
-  const note = (name) => (moments[name] ??= performance.now());
+  const note = (name) => {
+    if (moments[name] !== undefined) return;
+    moments[name] = performance.now();
+    // For traces.
+    performance.mark(name);
+  };
+  performance.mark("begin");
   const look = () => {
     if (document.querySelector("textarea")) note("page");
     if (document.querySelector('[data-status="ready"]')) note("usable");
@@ -52,6 +58,8 @@ function watch() {
     characterData: true,
   });
   addEventListener("keydown", ({ key }) => key === "Enter" && note("asked"), true);
+  addEventListener("keydown", ({ key }) => key === "Escape" && note("stopped"), true);
+  globalThis.note = note;
   /** How long the page was busy at a stretch, where that was over 50 ms. */
   moments.tasks = [];
   const tasks = new PerformanceObserver((list) =>
@@ -72,11 +80,14 @@ function watch() {
 
 /**
  * Opens the page as a visitor does, asks `question`, reads a few words, and waits for the rest of the model. Moments as
- * above, and the longest time that the page did not react.
+ * above, and the longest time that the page did not react. With categories to `trace` it looks at the treemap too, and answers
+ * with what the browser wrote down.
  */
-export const visitPage = (profile, url, patience, question) =>
+export const visitPage = (profile, url, patience, question, { trace: categories } = {}) =>
   inBrowser(profile, patience, async (page) => {
+    const browser = page.context().browser();
     await page.addInitScript(watch);
+    if (categories) await browser.startTracing(page, { categories });
     await page.goto(url);
     await page.waitForSelector('[data-status="ready"], [data-status="failed"], [data-status="unsupported"]');
     if (!(await page.$('[data-status="ready"]'))) throw new Failure("the page could not load the model");
@@ -88,10 +99,21 @@ export const visitPage = (profile, url, patience, question) =>
     });
     await page.keyboard.press("Escape");
     await page.waitForFunction(() => globalThis.moments.all !== undefined);
+    let traced = {};
+    if (categories) {
+      await page.evaluate(() => globalThis.note("map"));
+      await page.getByRole("radio", { name: "sizes" }).check();
+      await page.getByRole("option").first().waitFor();
+      // All pieces are there when a second has brought none.
+      await page.waitForTimeout(1000);
+      await page.evaluate(() => globalThis.note("drawn"));
+      const trace = JSON.parse(String(await browser.stopTracing()));
+      traced = { trace, cells: await page.evaluate(() => document.querySelectorAll("[role=option]").length) };
+    }
     const { page: there, usable, asked, token, all, ...rest } = await page.evaluate(() => globalThis.moments);
     const { paint: first_paint, scripts, tasks } = rest;
     const longest_task = tasks.length > 0 ? Math.max(...tasks) : undefined;
     // Whoever asks takes time; the one here asks at once.
     const first_token = usable + token - asked;
-    return { page: there, first_paint, scripts, usable, first_token, all, longest_task, tasks };
+    return { page: there, first_paint, scripts, usable, first_token, all, longest_task, tasks, ...traced };
   });

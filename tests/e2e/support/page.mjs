@@ -18,11 +18,11 @@ const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 /** A model of some kilobytes, whose quantiser measured what its matrices cost. */
 export const TINY = fileURLToPath(new URL("../../golden/model-tiny", import.meta.url));
 
-/** What axe-core finds wrong with the page as it is. */
+/** What axe-core finds wrong with the page as it is: names, labels, contrast, and targets that a finger would miss. */
 export async function violations(page) {
   // The page's policy forbids added script elements, so axe comes through the debugger.
   await page.evaluate(await readFile(AXE, "utf8"));
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const { violations } = await page.evaluate(() => globalThis.axe.run({ rules: { "target-size": { enabled: true } } }));
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
 }
 
@@ -48,10 +48,25 @@ export async function serveSite(folder) {
   return { url: `${served.url}some-path/`, close };
 }
 
+/** How much of the page has moved by itself so far, as browsers reckon it. */
+export const shifted = (page) => page.evaluate(() => globalThis.shifts.reduce((sum, { value }) => sum + value, 0));
+
+/** Runs in the page before its own scripts. */
+function noteShifts() {
+  globalThis.shifts = [];
+  const note = (list) => {
+    for (const { value, hadRecentInput, sources } of list.getEntries()) {
+      if (!hadRecentInput) globalThis.shifts.push({ value, what: sources.map(({ node }) => node?.className ?? "") });
+    }
+  };
+  new PerformanceObserver(note).observe({ type: "layout-shift", buffered: true });
+}
+
 /** Opens a page that notes what goes wrong in it. `quiet()` asserts that nothing did. */
 export async function open(browser, address, options = {}) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
+  await page.addInitScript(noteShifts);
   const troubles = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) troubles.push(`${message.type()}: ${message.text()}`);

@@ -11,7 +11,7 @@ import type {
 } from "@ai-sdk/provider";
 import { NomulError } from "./errors.js";
 import type { ChatCompletionChunk, FinishReason, Usage } from "./reply-types.js";
-import type { ChatMessage, ChatOptions, ResponseFormat, Tool, ToolCall } from "./types.js";
+import type { ChatMessage, ChatOptions, ResponseFormat, Tool, ToolCall, ToolChoice } from "./types.js";
 
 /** What the adapter needs of a model: a model, or one of its conversations. */
 export interface Chatting {
@@ -133,9 +133,6 @@ function translate(options: LanguageModelV3CallOptions): {
 } {
   const { toolChoice, responseFormat } = options;
   const warnings: SharedV3Warning[] = [];
-  if (toolChoice?.type === "required" || toolChoice?.type === "tool") {
-    warnings.push({ type: "unsupported", feature: `toolChoice ${toolChoice.type}`, details: "the model decides" });
-  }
   const tools = options.tools?.flatMap((tool): Tool[] => {
     if (tool.type === "function") {
       const { name, description, inputSchema } = tool;
@@ -164,10 +161,14 @@ function translate(options: LanguageModelV3CallOptions): {
       seed: options.seed,
       signal: options.abortSignal,
       response_format: format,
-      ...(tools?.length && { tools, tool_choice: toolChoice?.type === "none" ? "none" : "auto" }),
+      ...(tools?.length && { tools, tool_choice: choice(toolChoice) }),
     },
     warnings,
   };
+}
+
+function choice(choice: LanguageModelV3CallOptions["toolChoice"]): ToolChoice {
+  return choice?.type === "tool" ? { type: "function", function: { name: choice.toolName } } : (choice?.type ?? "auto");
 }
 
 function translateMessage(message: LanguageModelV3Message): ChatMessage[] {

@@ -112,7 +112,7 @@ export class Conversation implements AsyncDisposable {
     for (let index = 0; index < request.count; index++) {
       const { text, tokens, result } = await this.#collect(request, index, options);
       const reader = new CallReader();
-      const content = request.calls ? reader.push(text, true) : text;
+      const content = request.calls ? reader.push((request.args.begun ?? "") + text, true) : text;
       const tool_calls = reader.calls;
       choices.push({
         index,
@@ -131,6 +131,8 @@ export class Conversation implements AsyncDisposable {
     const results: GenerateResult[] = [];
     for (let index = 0; index < request.count; index++) {
       const reader = request.calls ? new CallReader() : undefined;
+      // A call that was begun for the model is kept back until it is whole, as one that it begins by itself.
+      reader?.push(request.args.begun ?? "");
       yield { ...reply, choices: [{ index, delta: { role: "assistant", content: "" }, finish_reason: null }] };
       for await (const { token, end } of this.#parts(request, index, options)) {
         const all = (token ?? end).text;

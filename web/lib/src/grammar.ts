@@ -41,7 +41,7 @@ export class Grammars {
   }
 
   /** A grammar for a JSON schema. One that cannot be compiled fails with code `input`. */
-  async schema(engine: Engine, schema: string): Promise<Grammar> {
+  async schema(engine: Engine, { text, of }: { text: string; of: string }): Promise<Grammar> {
     this.#vocabulary ??= this.#open(engine);
     const vocabulary = await this.#vocabulary.catch((cause: unknown) => {
       // The next request tries again.
@@ -51,10 +51,10 @@ export class Grammars {
       throw new NomulError("network", `the grammar library could not be loaded: ${reason}`, { cause });
     });
     try {
-      return vocabulary.schema(compact(schema));
+      return vocabulary.schema(compact(text));
     } catch (error) {
       if ((error as { code?: unknown }).code !== "input") throw error;
-      throw new NomulError("input", `response_format: ${(error as Error).message}`, { cause: error });
+      throw new NomulError("input", `${of}: ${(error as Error).message}`, { cause: error });
     }
   }
 

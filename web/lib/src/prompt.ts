@@ -22,7 +22,8 @@ export function promptIds(engine: Engine, template: ChatTemplate, request: Gener
     return ids.length > most ? { ids: ids.slice(-most), truncated: ids.length - most } : { ids, truncated: 0 };
   }
   const now = new Date();
-  const read = (messages: ChatMessage[]) => engine.tokenize(template.render(messages, prompt.tools, now), false);
+  const read = (messages: ChatMessage[]) =>
+    engine.tokenize(template.render(messages, prompt.tools, now) + (request.begun ?? ""), false);
   let messages = prompt.messages;
   let ids = read(messages);
   while (ids.length > most) {

@@ -49,8 +49,10 @@ export interface GenerateArguments {
   truncate: boolean;
   /** How many of the likeliest tokens are told beside each. */
   logprobs: number | undefined;
-  /** A JSON schema that the answer follows. */
-  schema: string | undefined;
+  /** A JSON schema that the answer follows, and the option that asked for it. */
+  schema: { text: string; of: string } | undefined;
+  /** What the answer has begun with already; it is no part of what comes back. */
+  begun: string | undefined;
 }
 
 /** Bytes and logarithm of the probability of a token. */

@@ -16,7 +16,16 @@ import {
   whole,
 } from "./options.js";
 import type { GenerateArguments } from "./protocol.js";
-import type { ChatMessage, ChatOptions, CompleteOptions, GenerationOptions, ResponseFormat, Tool } from "./types.js";
+import { CALL_BEGINS, callSchema } from "./tools.js";
+import type {
+  ChatMessage,
+  ChatOptions,
+  CompleteOptions,
+  GenerationOptions,
+  ResponseFormat,
+  Tool,
+  ToolChoice,
+} from "./types.js";
 
 const GENERATION = {
   temperature: number,
@@ -45,7 +54,7 @@ const CHAT = {
   logprobs: flag,
   top_logprobs: whole(0, 20),
   tools: listOf(object, "a list of tools"),
-  tool_choice: oneOf("auto", "none"),
+  tool_choice: either(oneOf("auto", "none", "required"), object),
 };
 
 const tokenIds = listOf(whole(0, 0xffffffff), "a list of token ids");
@@ -75,7 +84,7 @@ export function chatRequest(options: ChatOptions): Request {
     max_tokens !== undefined && max_completion_tokens !== undefined && max_tokens !== max_completion_tokens,
     `max_tokens is ${max_tokens} and max_completion_tokens ${max_completion_tokens}: they mean the same`,
   );
-  refuse("chat", tool_choice === "auto" && !tools?.length, 'tool_choice: "auto" asks for tools');
+  const asked = checkChoice(tool_choice, tools);
   const calls = Boolean(tools?.length) && tool_choice !== "none";
   const schema = schemaOf("chat", rest.response_format);
   refuse("chat", calls && schema !== undefined, "tools are not called in an answer of a response_format");
@@ -84,7 +93,8 @@ export function chatRequest(options: ChatOptions): Request {
       prompt: { messages, tools: calls ? tools : undefined },
       ...generation({ ...rest, max_tokens: max_tokens ?? max_completion_tokens }),
       logprobs: logprobs ? (top_logprobs ?? 0) : undefined,
-      schema,
+      schema: asked === undefined ? schema : { text: json("tools", () => callSchema(asked)), of: "tools" },
+      begun: asked === undefined ? undefined : CALL_BEGINS,
     },
     count: options.n ?? 1,
     calls,
@@ -101,6 +111,7 @@ export function completeRequest(options: CompleteOptions): Request {
       ...generation(rest),
       logprobs,
       schema: schemaOf("complete", rest.response_format),
+      begun: undefined,
     },
     count: options.n ?? 1,
     calls: false,
@@ -165,10 +176,29 @@ function checkTool(tool: Tool, place: number): void {
   if (tool.function?.name === undefined) throw new NomulError("input", `${what}: it has no name`);
 }
 
+/** The tools of which one has to be called; `undefined` where the model decides. */
+function checkChoice(choice: ToolChoice | undefined, tools: Tool[] | undefined): Tool[] | undefined {
+  if (choice === undefined || choice === "none") return undefined;
+  refuse("chat", !tools?.length, `tool_choice: ${JSON.stringify(choice)} asks for tools`);
+  if (choice === "auto" || tools === undefined) return undefined;
+  if (choice === "required") return tools;
+  check("tool_choice", choice, { type: oneOf("function"), function: object });
+  check("tool_choice.function", choice.function, { name: text });
+  const name = choice.function?.name;
+  const named = tools.filter((tool) => tool.function.name === name);
+  if (name === undefined) throw new NomulError("input", "tool_choice.function: it has no name");
+  if (named.length === 0) {
+    const names = tools.map((tool) => tool.function.name).join(", ");
+    throw new NomulError("input", `tool_choice: no tool is named ${name}; there are: ${names}`);
+  }
+  return named.slice(0, 1);
+}
+
 /** The JSON schema that a format asks for, as text. */
-function schemaOf(what: string, format: ResponseFormat | undefined): string | undefined {
+function schemaOf(what: string, format: ResponseFormat | undefined): GenerateArguments["schema"] {
+  const of = "response_format";
   if (format === undefined || format.type === "text") return undefined;
-  if (format.type === "json_object") return '{"type":"object"}';
+  if (format.type === "json_object") return { text: '{"type":"object"}', of };
   mustBe(`${what}: response_format.type`, format.type, oneOf("text", "json_object", "json_schema"));
   const described = format.json_schema as Partial<typeof format.json_schema> | undefined;
   check(`${what}: response_format.json_schema`, described, {
@@ -180,9 +210,14 @@ function schemaOf(what: string, format: ResponseFormat | undefined): string | un
   if (described?.schema === undefined) {
     throw new NomulError("input", `${what}: response_format.json_schema has no schema`);
   }
+  return { text: json(`${what}: response_format.json_schema.schema`, () => described.schema), of };
+}
+
+/** What cannot be written as JSON (a circle, a bigint) is the caller's mistake. */
+function json(what: string, value: () => unknown): string {
   try {
-    return JSON.stringify(described.schema);
+    return JSON.stringify(value());
   } catch (cause) {
-    throw new NomulError("input", `${what}: response_format.json_schema.schema is no JSON`, { cause });
+    throw new NomulError("input", `${what}: it is no JSON`, { cause });
   }
 }

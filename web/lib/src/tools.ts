@@ -1,8 +1,34 @@
 /** Calls in an answer, as models of the Hermes kind write them: SmolLM2, Qwen and others. */
-import type { ToolCall } from "./types.js";
+import type { Tool, ToolCall } from "./types.js";
 
 const START = "<tool_call>";
 const END = "</tool_call>";
+
+/** What an answer that is a call begins with, as these models were taught. */
+export const CALL_BEGINS = `${START}\n`;
+
+/** The JSON schema of a call of one of these tools. */
+export function callSchema(tools: Tool[]): object {
+  const one = ({ function: { name, parameters } }: Tool, path: string) => ({
+    type: "object",
+    properties: {
+      name: { const: name },
+      arguments: parameters === undefined ? { type: "object" } : moved(parameters, `${path}/properties/arguments`),
+    },
+    required: ["name", "arguments"],
+    additionalProperties: false,
+  });
+  const [first, ...others] = tools;
+  if (first !== undefined && others.length === 0) return one(first, "#");
+  return { anyOf: tools.map((tool, place) => one(tool, `#/anyOf/${place}`)) };
+}
+
+/** A schema that has become part of another, at `path`: what it says about places in itself, it says about itself there. */
+function moved(schema: object, path: string): unknown {
+  return JSON.parse(JSON.stringify(schema), (key, value: unknown) =>
+    key === "$ref" && typeof value === "string" && value.startsWith("#") ? path + value.slice(1) : value,
+  );
+}
 
 /** Parts what a model says into text and calls, while it comes. */
 export class CallReader {

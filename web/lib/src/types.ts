@@ -38,6 +38,12 @@ export interface Tool {
   function: { name: string; description?: string | undefined; parameters?: object | undefined };
 }
 
+/**
+ * `auto`: the model decides; `none` keeps the tools from it. `required`: the answer is a call, of the one that is named or of
+ * any, whose arguments follow the schema of its `parameters`. The first such request loads a grammar library.
+ */
+export type ToolChoice = "auto" | "none" | "required" | { type: "function"; function: { name: string } };
+
 /** What an answer has to look like. A schema is followed token by token: what does not fit cannot be said. */
 export type ResponseFormat =
   | { type: "text" }
@@ -101,8 +107,8 @@ export interface ChatOptions extends GenerationOptions {
   top_logprobs?: number | undefined;
   /** Functions that the model may want called. Answers tell in `tool_calls` which it does. */
   tools?: Tool[] | undefined;
-  /** `none` keeps `tools` from the model. */
-  tool_choice?: "auto" | "none" | undefined;
+  /** Whether one of `tools` is called; without it, the model decides. */
+  tool_choice?: ToolChoice | undefined;
 }
 
 export interface CompleteOptions extends GenerationOptions {

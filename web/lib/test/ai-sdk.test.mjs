@@ -109,8 +109,11 @@ test("tools, calls and what they gave go through", async () => {
   assert.equal(finishReason.unified, "tool-calls");
   assert.deepEqual(
     warnings.map(({ type, feature }) => `${type}: ${feature}`),
-    ["unsupported: toolChoice required", "unsupported: provider-defined tool x.y"],
+    ["unsupported: provider-defined tool x.y"],
   );
+  assert.equal(asked[0].tool_choice, "required");
+  await sdk.doGenerate({ prompt: history, tools, toolChoice: { type: "tool", toolName: "f" } });
+  assert.deepEqual(asked[1].tool_choice, { type: "function", function: { name: "f" } });
   assert.deepEqual(asked[0].tools, [
     { type: "function", function: { name: "f", description: "d", parameters: { type: "object" } } },
   ]);

@@ -18,6 +18,8 @@ async function collect(parts) {
   return all;
 }
 
+const tools = [{ type: "function", function: { name: "f" } }];
+
 describe("options", () => {
   const cases = [
     [{ temprature: 1 }, /there is no option temprature; did you mean temperature\?/],
@@ -38,6 +40,11 @@ describe("options", () => {
     [{ top_logprobs: 2 }, /top_logprobs asks for logprobs: true/],
     [{ logprobs: true, top_logprobs: 21 }, /top_logprobs is 21/],
     [{ tool_choice: "auto" }, /tool_choice: "auto" asks for tools/],
+    [{ tool_choice: "required" }, /tool_choice: "required" asks for tools/],
+    [{ tool_choice: "always" }, /tool_choice is "always", not "auto"/],
+    [{ tools, tool_choice: { type: "function", function: { name: "g" } } }, /no tool is named g; there are: f/],
+    [{ tools, tool_choice: { type: "function", function: {} } }, /tool_choice\.function: it has no name/],
+    [{ tools, tool_choice: { type: "function", name: "f" } }, /there is no option name/],
     [{ tools: [{ type: "function" }] }, /tools\[0\]\.function/],
     [{ response_format: { type: "xml" } }, /response_format.type is "xml"/],
     [{ response_format: { type: "json_schema" } }, /response_format\.json_schema/],
@@ -214,9 +221,78 @@ describe("a schema", () => {
   });
 
   test("is not what tools are for", async () => {
-    const tools = [{ type: "function", function: { name: "f" } }];
     const error = await failsWith("input", model.chat({ messages, tools, response_format: { type: "json_object" } }));
     assert.match(error.message, /tools are not called/);
+  });
+});
+
+describe("a call that is asked for", () => {
+  const weather = {
+    name: "weather",
+    parameters: {
+      type: "object",
+      properties: { city: { enum: ["Rome", "Oslo"] }, unit: { $ref: "#/$defs/unit" } },
+      required: ["city", "unit"],
+      additionalProperties: false,
+      $defs: { unit: { enum: ["C", "F"] } },
+    },
+  };
+  const add = {
+    name: "add",
+    parameters: {
+      type: "object",
+      properties: { a: { enum: [1, 2] } },
+      required: ["a"],
+      additionalProperties: false,
+    },
+  };
+  const tools = [weather, add].map((named) => ({ type: "function", function: named }));
+  const drawn = { temperature: 1, max_tokens: 200 };
+  const holds = ({ name, arguments: given }) => {
+    const said = JSON.parse(given);
+    if (name === "add") return assert.ok([1, 2].includes(said.a), given);
+    assert.equal(name, "weather");
+    assert.ok(["Rome", "Oslo"].includes(said.city) && ["C", "F"].includes(said.unit), given);
+  };
+
+  test("of any tool, or of one that is named", async () => {
+    const named = (name) => ({ type: "function", function: { name } });
+    for (const [tool_choice, names] of [
+      ["required", ["weather", "add"]],
+      [named("weather"), ["weather"]],
+      [named("add"), ["add"]],
+    ]) {
+      for (let seed = 0; seed < 3; seed++) {
+        const { choices } = await model.chat({ messages, ...drawn, seed, tools, tool_choice });
+        const [{ message, finish_reason }] = choices;
+        assert.deepEqual([message.content, message.tool_calls.length, finish_reason], ["", 1, "tool_calls"]);
+        assert.ok(names.includes(message.tool_calls[0].function.name));
+        holds(message.tool_calls[0].function);
+      }
+    }
+  });
+
+  test("in a stream", async () => {
+    const parts = await collect(
+      model.chat({ messages, ...drawn, seed: 4, tools, tool_choice: "required", stream: true }),
+    );
+    const deltas = parts.map(({ choices }) => choices[0].delta);
+    assert.equal(deltas.map(({ content }) => content ?? "").join(""), "");
+    const calls = deltas.flatMap(({ tool_calls }) => tool_calls ?? []);
+    assert.equal(calls.length, 1);
+    holds(calls[0].function);
+    assert.equal(parts.at(-1).choices[0].finish_reason, "tool_calls");
+  });
+
+  test("whose parameters cannot be compiled is told, and the model answers on", async () => {
+    const circle = {};
+    circle.properties = { circle };
+    for (const parameters of [{ type: "wizard" }, { $ref: "#/nowhere" }, circle]) {
+      const bad = [{ type: "function", function: { name: "f", parameters } }];
+      const error = await failsWith("input", model.chat({ messages, ...drawn, tools: bad, tool_choice: "required" }));
+      assert.match(error.message, /^tools: /);
+    }
+    assert.equal((await model.complete({ prompt: [1], ...greedy })).choices[0].tokens.length, 12);
   });
 });
 

@@ -1,15 +1,18 @@
 /** What the colour of a matrix says. Six steps of one hue, from pale to deep: for colour-blind eyes too. */
 import { costs } from "../../allocation/costs.ts";
-import { bytes, counted } from "../../format.ts";
+import { bytes, counted, milliseconds } from "../../format.ts";
 import { percent, type Matrix } from "./cells.ts";
 
-export type Colour = "bits" | "error" | "cost" | "bytes";
+export type Colour = "bits" | "error" | "cost" | "bytes" | "time";
+
+/** Milliseconds that a matrix with so many planes takes of a token; `undefined` where nothing has been timed yet. */
+export type Predict = ((matrix: Matrix, planes: number) => number) | undefined;
 
 interface Scale {
   /** As a choice is called. */
   title: string;
   /** What is coloured; not a number where it is not known. `planes`: those that the matrix has or would have. */
-  value(matrix: Matrix, planes: number): number;
+  value(matrix: Matrix, planes: number, predict: Predict): number;
   /** Where each step but the last ends. */
   ends: readonly number[];
   /** A step, as the legend names it; `undefined` where it has no end. */
@@ -45,12 +48,18 @@ export const COLOURS: Record<Colour, Scale> = {
     ends: [30_000, 60_000, 125_000, 250_000, 500_000],
     label: orMore(bytes),
   },
+  time: {
+    title: "milliseconds",
+    value: (matrix, planes, predict) => predict?.(matrix, planes) ?? NaN,
+    ends: [0.03, 0.06, 0.125, 0.25, 0.5],
+    label: orMore(milliseconds),
+  },
 };
 
 /** The step of the scale, 1 to 6. What is not known is palest. */
-export function stepOf(colour: Colour, matrix: Matrix, planes: number): number {
+export function stepOf(colour: Colour, matrix: Matrix, planes: number, predict: Predict): number {
   const { value, ends } = COLOURS[colour];
-  const found = value(matrix, planes);
+  const found = value(matrix, planes, predict);
   return 1 + ends.filter((end) => found > end).length;
 }
 
