@@ -42,7 +42,7 @@ export async function defaultCheckpoint() {
   return checkpoint;
 }
 
-async function pythonWithPip() {
+export async function pythonWithPip() {
   const works = () => ["python3", "python"].find((name) => answer(name, ["-m", "pip", "--version"]));
   const found = works();
   if (found) return found;
