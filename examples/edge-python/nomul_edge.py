@@ -1,7 +1,7 @@
 """nomul's component under wasmtime: calls by name, errors as exceptions.
 
 The component imports nothing, so an instance can compute and do nothing else. Lists of bytes cross one by one in wasmtime's
-Python package, some megabytes a minute: give large models along in an image (`nomul-edge image`) and use `resident_model`.
+Python package, some megabytes a minute. A component whose memory has a model in it already gives it by `resident_model`.
 """
 
 from __future__ import annotations
