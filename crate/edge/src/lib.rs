@@ -2,6 +2,9 @@
 //! gives is written down there. The world `runtime` imports nothing, which a test checks. With the feature `server` the
 //! component is an HTTP server instead.
 
+// Elsewhere it is compiled for its lints alone: what a component exports are no names for a native library.
+#![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
+
 mod convert;
 mod loaded;
 mod resident;
@@ -18,15 +21,16 @@ mod search;
 mod server;
 
 /// What is generated from `wit/`.
-#[allow(missing_docs)]
+#[allow(missing_docs, unused_imports)]
 mod bindings {
-    use super::Component;
-
     #[cfg(not(feature = "server"))]
     wit_bindgen::generate!({ path: "wit", world: "runtime" });
     #[cfg(feature = "server")]
     wit_bindgen::generate!({ path: "wit", world: "server" });
 
+    #[cfg(target_arch = "wasm32")]
+    use super::Component;
+    #[cfg(target_arch = "wasm32")]
     export!(Component with_types_in self);
 }
 

@@ -24,6 +24,7 @@ use wasip2::{
 use self::{error::Problem, http::Response, limits::Limits};
 use crate::{Component, loaded::Loaded, resident};
 
+#[cfg(target_arch = "wasm32")]
 wasip2::http::proxy::export!(Component);
 
 thread_local! {
