@@ -12,6 +12,11 @@ const CHECKS = [
   ["rustfmt, the wasmtime runner", "cargo", ["fmt", "--check", ...RUNNER]],
   // In release, to share what the command's own build has compiled.
   ["clippy", "cargo", ["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]],
+  [
+    "clippy, the server",
+    "cargo",
+    ["clippy", "--release", "-p", "nomul-edge", "--features", "server", "--quiet", "--", "-D", "warnings"],
+  ],
   ["prettier", "npx", ["prettier", "--check", "--log-level", "warn", "."]],
   ["eslint", "npx", ["eslint", "."]],
   ["types", "npm", ["run", "--silent", "check", "--workspaces", "--if-present"]],

@@ -1,6 +1,7 @@
 // npm test: everything that is checked, on every engine at hand.
 
 import { build } from "./build.mjs";
+import { buildEdge } from "./build-edge.mjs";
 import { WASI_BUILDS, buildWasmtimeRunner, wasiEnvironment } from "./build-wasi.mjs";
 import { checkAll } from "./check.mjs";
 import { modelFolder } from "./model.mjs";
@@ -42,6 +43,14 @@ const SUITES = {
     title: "The same tokens on every engine",
     prepare: () => prepareEngines([...COMMAND_ENGINES, "node", "chromium"]),
     run: async () => nodeTests("tests/engines", { env: await testEnvironment() }),
+  },
+  edge: {
+    title: "Components and their hosts",
+    prepare: async () => {
+      // Of each kind one: the other differs in the kernel's instructions, which the suites above hold to the same bits.
+      for (const build of ["nomul-simd", "server-simd"]) await buildEdge(build);
+    },
+    run: () => nodeTests("tests/edge"),
   },
   e2e: {
     title: "The page and the package, in Chromium, some of it in Firefox and WebKit",

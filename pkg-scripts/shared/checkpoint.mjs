@@ -77,7 +77,7 @@ async function fromWheel({ requirement, wheel: digest }, size, take) {
   }
 }
 
-async function pythonWithPip() {
+export async function pythonWithPip() {
   const works = () => ["python3", "python"].find((name) => answer(name, ["-m", "pip", "--version"]));
   const found = works();
   if (found) return found;

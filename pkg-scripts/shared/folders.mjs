@@ -25,6 +25,9 @@ export const nomul = join(target, "release", `nomul${executable}`);
 /** The command as a WASI module; `build` is `simd` or `relaxed`. */
 export const wasiModule = (build) => join(target, "wasi", `nomul-${build}.wasm`);
 
+/** A component; `build` is one of build-edge.mjs. */
+export const edgeComponent = (build) => join(target, "edge", `${build}.component.wasm`);
+
 /** The runner of WASI modules under wasmtime, which the tests use. */
 export const wasmtimeRunner = join(target, "wasmtime", "release", `nomul-wasmtime${executable}`);
 

@@ -92,4 +92,18 @@ impl Session {
         }
         Ok(result)
     }
+
+    /// The vector of a text: the mean of its tokens' hidden states, of length one. What was said before is forgotten.
+    pub fn embed(&mut self, ids: impl Into<Vec<u32>>) -> Result<Vec<f32>> {
+        self.read(ids, Wanted::Mean)?;
+        while let (read, tokens) = self.read_on()?
+            && read < tokens
+        {}
+        let mut vector = self.end_reading()?;
+        let length = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+        if length > 0.0 {
+            vector.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+        }
+        Ok(vector)
+    }
 }
