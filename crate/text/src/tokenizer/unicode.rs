@@ -75,9 +75,9 @@ pub fn is_punctuation(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_punctuation() } else { mask_of(c) & PUNCTUATION != 0 }
 }
 
-/// Control characters, invisible ones, and those without a meaning.
+/// Control characters, invisible ones and those for private use; the Python package keeps what has no meaning yet.
 pub fn is_other(c: char) -> bool {
-    const OTHER: Mask = 0b11_1110 << 24;
+    const OTHER: Mask = 0b1_1110 << 24;
     mask_of(c) & OTHER != 0
 }
 

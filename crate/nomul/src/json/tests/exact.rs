@@ -33,27 +33,40 @@ fn equal_values_are_more_similar_than_near_ones() {
     }
 }
 
-/// The level's twin, place by place: equal or not in the first places, marks of a line of their own in the others.
+/// The level's twin, place by place: marks in the places of some words, what was there in the others.
 #[test]
-fn the_other_places_are_a_line_of_their_own() {
+fn some_places_are_a_line_of_their_own() {
     use crate::vsa::{Bits, levels::Line};
-    let (line, from) = (Line::new(1_000, 3, b"x"), 5);
-    for level in [0.0, 0.3, 0.999, 1.0, -2.5] {
-        let kept = Bits::atom(1_000, 3, b"kept");
-        let mut out = kept.clone();
-        line.put(level, from, &mut out);
-        let left = 1_000 - 64 * from;
-        let (below, upper) = (f64::floor(level), ((level - f64::floor(level)) * left as f64 + 0.5) as usize);
-        for i in 0..1_000 {
-            let expected = if i < 64 * from {
-                kept.sign(i)
-            } else {
-                let place = i - 64 * from;
-                line.mark(below as i64 + (place < upper) as i64).sign(place)
-            };
-            assert_eq!(out.sign(i), expected, "{level}: {i}");
+    let line = Line::new(1_000, 3, b"x");
+    for words in [5..16, 0..5, 5..9, 15..16] {
+        for level in [0.0, 0.3, 0.999, 1.0, -2.5] {
+            let kept = Bits::atom(1_000, 3, b"kept");
+            let mut out = kept.clone();
+            line.put(level, words.clone(), &mut out);
+            let places = 64 * words.start..(64 * words.end).min(1_000);
+            let (below, upper) =
+                (f64::floor(level), ((level - f64::floor(level)) * places.len() as f64 + 0.5) as usize);
+            for i in 0..1_000 {
+                let expected = if places.contains(&i) {
+                    let place = i - places.start;
+                    line.mark(below as i64 + (place < upper) as i64).sign(place)
+                } else {
+                    kept.sign(i)
+                };
+                assert_eq!(out.sign(i), expected, "{words:?}, {level}: {i}");
+            }
         }
     }
+}
+
+/// Dates are alike by three measures: equal, as near as `near` says, within `unit`.
+#[test]
+fn near_dates_are_told_from_dates_of_the_same_season() {
+    let hints = r#"{"d":{"string":{"mode":"date","unit":8640000,"near":3600},"exact":0.5}}"#;
+    let to = |date: &str| similarity(hints, r#"{"d":"2024-05-01T12:00Z"}"#, &format!(r#"{{"d":"{date}"}}"#));
+    let [minute, day, year] = ["2024-05-01T12:01Z", "2024-05-02T12:00Z", "2025-05-01"].map(to);
+    // Half of the places are unrelated, three eighths are the hour's, one eighth that of a hundred days.
+    assert!((minute - 0.5).abs() < 0.05 && (day - 0.125).abs() < 0.05 && year.abs() < 0.05, "{minute} {day} {year}");
 }
 
 #[test]
