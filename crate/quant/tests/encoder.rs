@@ -116,7 +116,7 @@ fn full_precision_equals_transformers() {
 /// Eight planes lose about as little as in decoders; with and without a text to calibrate on.
 #[test]
 fn eight_planes_are_nearly_the_checkpoint_and_four_are_near_it() {
-    for (planes, windows, least) in [(8.0, calibration(), 0.9998), (8.0, vec![], 0.9998), (4.0, vec![], 0.97)] {
+    for (planes, windows, least) in [(8.0, calibration(), 0.9998), (8.0, vec![], 0.9998), (4.0, vec![], 0.96)] {
         let mut model = quantized(planes, &windows);
         for case in cases() {
             let floats = {
