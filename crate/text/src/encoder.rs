@@ -11,10 +11,13 @@ use nomul::{
 
 use crate::tokenizer::Tokenizer;
 
-/// What is to be done with a text.
+/// How far a text has come.
+#[derive(Clone, Copy, PartialEq)]
 enum Task {
+    /// There is none.
+    None,
     /// It is to be looked up.
-    Begin(Vec<u32>),
+    Begin,
     /// It is on its way through the blocks.
     Underway,
     /// Its vector is there.
@@ -26,7 +29,9 @@ pub struct Encoder {
     model: Model,
     tokenizer: Tokenizer,
     state: EncoderState,
-    task: Option<Task>,
+    /// The tokens of the text; given back when the next one begins, since giving memory back multiplies.
+    ids: Vec<u32>,
+    task: Task,
 }
 
 impl Encoder {
@@ -44,7 +49,7 @@ impl Encoder {
         let config = model.config();
         let told = config.encoder.map_or(config.max_position_embeddings, |encoder| encoder.max_tokens);
         let state = EncoderState::new(config, max_tokens.into().unwrap_or(told))?;
-        Ok(Encoder { model, tokenizer, state, task: None })
+        Ok(Encoder { model, tokenizer, state, ids: Vec::new(), task: Task::None })
     }
 
     /// The model.
@@ -80,22 +85,25 @@ impl Encoder {
 
     /// Begins a text; one that was being read is dropped. The ids are used as they are.
     pub fn start(&mut self, ids: impl Into<Vec<u32>>) -> Result<()> {
-        self.task = None;
+        self.task = Task::None;
         let ids = ids.into();
         check(self.model.config(), self.state.most(), &ids)?;
         if !self.model.is_usable() {
             bail!(NotReady, "the model has not arrived yet");
         }
-        self.task = Some(Task::Begin(ids));
+        (self.ids, self.task) = (ids, Task::Begin);
         Ok(())
     }
 
     /// Takes the text through the next block of the model; the last one leaves its vector. All of it is shifts, look-ups and
     /// additions.
     pub fn compute(&mut self) {
-        let Encoder { model, state, task: Some(task), .. } = self else { return };
+        let Encoder { model, state, ids, task, .. } = self;
+        if matches!(task, Task::None | Task::Done) {
+            return;
+        }
         let (config, weights) = model.parts();
-        if let Task::Begin(ids) = task {
+        if *task == Task::Begin {
             embed(config, weights, state, ids);
         }
         *task = if advance(config, weights, state) { Task::Done } else { Task::Underway };
@@ -103,16 +111,15 @@ impl Encoder {
 
     /// True once the vector is there.
     pub fn is_done(&self) -> bool {
-        matches!(self.task, Some(Task::Done))
+        self.task == Task::Done
     }
 
     /// The vector of the text: of length one, or as long as pooling left it.
     pub fn finish(&mut self, normalize: bool) -> Result<Vec<f32>> {
-        match self.task.take() {
-            Some(Task::Done) if normalize => Ok(self.state.unit().to_vec()),
-            Some(Task::Done) => Ok(self.state.pooled(self.model.config())),
-            _ => bail!(NotReady, "no text was read to its end"),
+        if core::mem::replace(&mut self.task, Task::None) != Task::Done {
+            bail!(NotReady, "no text was read to its end");
         }
+        Ok(if normalize { self.state.unit().to_vec() } else { self.state.pooled(self.model.config()) })
     }
 
     /// All of it for one text.

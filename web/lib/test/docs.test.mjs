@@ -13,7 +13,7 @@ import { encoderFolder as encoder, folder as model } from "./support/model.mjs";
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const files = [
-  ...(await readdir(join(root, "docs"))).map((name) => join(root, "docs", name)),
+  ...(await readdir(join(root, "docs"))).filter((name) => name.endsWith(".md")).map((name) => join(root, "docs", name)),
   join(root, "web", "lib", "README.md"),
 ];
 
