@@ -58,7 +58,7 @@ fn text(value: &impl serde::Serialize) -> nomul::Result<String> {
 }
 
 impl Documents {
-    fn new(space: Space) -> wit::Space {
+    fn resource(space: Space) -> wit::Space {
         wit::Space::new(Documents { space: RefCell::new(space) })
     }
 }
@@ -81,11 +81,11 @@ fn given(space: &Space, vector: wit::Vector) -> nomul::Result<Vector> {
 impl GuestSpace for Documents {
     fn open(schema: String, vocabulary: u32) -> Result<wit::Space> {
         let encoder = Encoder::new(Schema::parse(schema.as_bytes())?)?;
-        Ok(Documents::new(Space::new(encoder, vocabulary as usize)?))
+        Ok(Documents::resource(Space::new(encoder, vocabulary as usize)?))
     }
 
     fn load(bytes: Vec<u8>, identity: Option<String>) -> Result<wit::Space> {
-        Ok(Documents::new(Space::load(&bytes, identity.as_deref())?))
+        Ok(Documents::resource(Space::load(&bytes, identity.as_deref())?))
     }
 
     fn save(&self) -> Result<Vec<u8>> {

@@ -119,7 +119,7 @@ impl State {
 }
 
 impl Graph {
-    fn new(graph: nomul::graph::Graph, direction: Direction) -> wit::Graph {
+    fn resource(graph: nomul::graph::Graph, direction: Direction) -> wit::Graph {
         let (properties, initial, vectors, index) = (None, None, None, None);
         wit::Graph::new(Graph { state: RefCell::new(State { graph, direction, properties, initial, vectors, index }) })
     }
@@ -137,7 +137,7 @@ impl GuestReader for GraphReader {
 
     fn finish(reader: wit::Reader) -> Result<wit::Graph> {
         let GraphReader { reader, direction } = reader.into_inner();
-        Ok(Graph::new(reader.into_inner().finish()?, direction))
+        Ok(Graph::resource(reader.into_inner().finish()?, direction))
     }
 }
 
@@ -151,7 +151,7 @@ impl GuestGraph for Graph {
     ) -> Result<wit::Graph> {
         let options = options(given);
         let graph = nomul::graph::Graph::from_arrays(&sources, &targets, &weights, nodes, options)?;
-        Ok(Graph::new(graph, options.direction))
+        Ok(Graph::resource(graph, options.direction))
     }
 
     fn nodes(&self) -> u32 {

@@ -106,7 +106,7 @@ impl Guest for Component {
 }
 
 impl Model {
-    fn new(loaded: Loaded) -> wit::Model {
+    fn resource(loaded: Loaded) -> wit::Model {
         wit::Model::new(Model { shared: Rc::new(Shared { loaded: RefCell::new(loaded), begun: Cell::new(0) }) })
     }
 
@@ -155,11 +155,11 @@ impl GuestGeneration for Generation {
 
 impl GuestModel for Model {
     fn open(files: Files, context_length: Option<u32>) -> Result<wit::Model> {
-        Ok(Model::new(Loaded::open(&files, context_length)?))
+        Ok(Model::resource(Loaded::open(&files, context_length)?))
     }
 
     fn take_resident() -> Result<wit::Model> {
-        Ok(Model::new(resident::take()?))
+        Ok(Model::resource(resident::take()?))
     }
 
     fn shards(&self) -> Vec<Shard> {

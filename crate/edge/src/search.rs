@@ -68,7 +68,7 @@ fn stages(candidates: Option<u32>) -> Stages {
 }
 
 impl VectorIndex {
-    fn new(index: Index) -> wit::VectorIndex {
+    fn resource(index: Index) -> wit::VectorIndex {
         wit::VectorIndex::new(VectorIndex { index: RefCell::new(index) })
     }
 }
@@ -76,11 +76,11 @@ impl VectorIndex {
 impl GuestVectorIndex for VectorIndex {
     fn open(of: wit::Kind, dimensions: u32, by: wit::Metric, encoder: String) -> Result<wit::VectorIndex> {
         let shape = Shape::new(kind(of), dimensions as usize, metric(by))?;
-        Ok(VectorIndex::new(Index::new(shape, &encoder)?))
+        Ok(VectorIndex::resource(Index::new(shape, &encoder)?))
     }
 
     fn load(image: Vec<u8>, encoder: Option<String>) -> Result<wit::VectorIndex> {
-        Ok(VectorIndex::new(Index::load(&image, encoder.as_deref())?))
+        Ok(VectorIndex::resource(Index::load(&image, encoder.as_deref())?))
     }
 
     fn save(&self) -> Result<Vec<u8>> {

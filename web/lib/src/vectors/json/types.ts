@@ -39,7 +39,9 @@ export interface Hint {
    * that is similar to others less than `unit` seconds away and, with most of the places, to those less than `near` away, or an `"embedding"`, see {@link JsonSpace.attach}.
    */
   string?:
-    { mode: "whole" | "words" | "embedding" } | { mode: "ngrams"; size: number } | { mode: "date"; unit: number; near?: number };
+    | { mode: "whole" | "words" | "embedding" }
+    | { mode: "ngrams"; size: number }
+    | { mode: "date"; unit: number; near?: number };
   /**
    * What a number is: one symbol (`"exact"`), a point on a line where similarity ends after `unit`, a ratio where it ends
    * after so many `octaves` (and which is linear below `small`), a rank between the numbers of `at`, or a point on a
