@@ -15,6 +15,8 @@ use crate::{
 
 /// The weight of a leaf that no hint changes: weights are whole numbers of sixteenths, at least one.
 pub const UNIT: u32 = 16;
+// Adding up shifts by it.
+const _: () = assert!(UNIT.is_power_of_two());
 
 /// Memory, in bytes, up to which paths are kept for the next document.
 const KEPT: usize = 32 << 20;
