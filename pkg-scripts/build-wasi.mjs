@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { rustTargets } from "./setup.mjs";
 import { isScript, main, run, say } from "./shared/command.mjs";
 import { atomically } from "./shared/atomic.mjs";
-import { root, target, wasiModule, wasmtimeRunner } from "./shared/folders.mjs";
+import { edgeHost, edgeHostTarget, root, target, wasiModule, wasmtimeRunner } from "./shared/folders.mjs";
 
 /** The instruction sets that the modules are built for: plain SIMD runs everywhere, relaxed SIMD is faster where it is known. */
 export const WASI_BUILDS = {
@@ -19,19 +19,14 @@ export const wasiEnvironment = (build) => ({
   CARGO_TARGET_WASM32_WASIP1_RUNNER: `${wasmtimeRunner} --dir ${root}::${root}`,
 });
 
-/** The runner. It is no member of the workspace, so only what needs it pays for compiling a compiler. */
+/**
+ * What runs modules and components under wasmtime, all of it at once: the programs share one build of a compiler. It is no
+ * member of the workspace, so only what needs it pays for that.
+ */
 export async function buildWasmtimeRunner() {
-  say("- building the wasmtime runner (some minutes, once)");
-  const manifest = join(root, "tests", "engines", "wasmtime", "Cargo.toml");
-  await run("cargo", [
-    "build",
-    "--release",
-    "--quiet",
-    "--manifest-path",
-    manifest,
-    "--target-dir",
-    join(target, "wasmtime"),
-  ]);
+  say("- building what runs wasmtime (some minutes, once)");
+  const words = ["build", "--release", "--quiet", "--workspace", "--manifest-path", edgeHost];
+  await run("cargo", [...words, "--target-dir", edgeHostTarget]);
 }
 
 /** One module, put where `wasiModule(build)` says. */

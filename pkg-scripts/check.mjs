@@ -4,12 +4,12 @@ import { setup } from "./setup.mjs";
 import { isScript, main } from "./shared/command.mjs";
 import { all, check } from "./shared/suite.mjs";
 
-const RUNNER = ["--manifest-path", "tests/engines/wasmtime/Cargo.toml"];
+const HOST = ["--manifest-path", "crate/edge/host/Cargo.toml"];
 
 /** Every check: what the user reads, the program and its words. The types of web/ need the package's bindings to be built. */
 const CHECKS = [
   ["rustfmt", "cargo", ["fmt", "--all", "--check"]],
-  ["rustfmt, the wasmtime runner", "cargo", ["fmt", "--check", ...RUNNER]],
+  ["rustfmt, what runs wasmtime", "cargo", ["fmt", "--all", "--check", ...HOST]],
   // In release, to share what the command's own build has compiled.
   ["clippy", "cargo", ["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]],
   [

@@ -1,5 +1,6 @@
 // npm test: everything that is checked, on every engine at hand.
 
+import { join } from "node:path";
 import { build } from "./build.mjs";
 import { buildEdge } from "./build-edge.mjs";
 import { WASI_BUILDS, buildWasmtimeRunner, wasiEnvironment } from "./build-wasi.mjs";
@@ -8,6 +9,7 @@ import { modelFolder } from "./model.mjs";
 import { setup } from "./setup.mjs";
 import { Failure, isScript, main } from "./shared/command.mjs";
 import { COMMAND_ENGINES, prepareEngines } from "./shared/engines.mjs";
+import { edgeComponent, edgeHost, edgeHostTarget, root } from "./shared/folders.mjs";
 import { all, check, nodeTests } from "./shared/suite.mjs";
 
 /** The suites in the order that tells most in the least time. Each answers with { passed, failed }. */
@@ -45,12 +47,23 @@ const SUITES = {
     run: async () => nodeTests("tests/engines", { env: await testEnvironment() }),
   },
   edge: {
-    title: "Components and their hosts",
+    title: "Components, their hosts and the server, under wasmtime",
     prepare: async () => {
+      await buildWasmtimeRunner();
       // Of each kind one: the other differs in the kernel's instructions, which the suites above hold to the same bits.
       for (const build of ["nomul-simd", "server-simd"]) await buildEdge(build);
     },
-    run: () => nodeTests("tests/edge"),
+    run: () =>
+      all([
+        () => {
+          const words = ["test", "--release", "--quiet", "--manifest-path", edgeHost, "--target-dir", edgeHostTarget];
+          return check("cargo", [...words, "--workspace", "--test", "component"], {
+            counts: "cargo",
+            env: { NOMUL_EDGE_COMPONENT: edgeComponent("nomul-simd"), NOMUL_GOLDEN: join(root, "tests", "golden") },
+          });
+        },
+        () => nodeTests("tests/edge"),
+      ]),
   },
   e2e: {
     title: "The page and the package, in Chromium, some of it in Firefox and WebKit",

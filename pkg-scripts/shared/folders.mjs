@@ -28,8 +28,21 @@ export const wasiModule = (build) => join(target, "wasi", `nomul-${build}.wasm`)
 /** A component; `build` is one of build-edge.mjs. */
 export const edgeComponent = (build) => join(target, "edge", `${build}.component.wasm`);
 
+/** The workspace of what runs modules and components under wasmtime, and where it is built. */
+export const edgeHost = join(root, "crate", "edge", "host", "Cargo.toml");
+export const edgeHostTarget = join(target, "wasmtime");
+
+/** A program of that workspace. */
+const hostProgram = (name) => join(edgeHostTarget, "release", `${name}${executable}`);
+
 /** The runner of WASI modules under wasmtime, which the tests use. */
-export const wasmtimeRunner = join(target, "wasmtime", "release", `nomul-wasmtime${executable}`);
+export const wasmtimeRunner = hostProgram("nomul-wasmtime");
+
+/** The command that makes images of components and serves them. */
+export const nomulEdge = hostProgram("nomul-edge");
+
+/** The example in Rust. */
+export const edgeRust = hostProgram("nomul-edge-rust");
 
 /** A tool that set-up installs with cargo. */
 export const cargoTool = (name) => join(cache, "tools", "bin", `${name}${executable}`);

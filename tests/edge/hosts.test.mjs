@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { componentWit } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { output } from "../../pkg-scripts/shared/command.mjs";
-import { edgeComponent, nomul, root } from "../../pkg-scripts/shared/folders.mjs";
+import { edgeComponent, edgeRust, nomul, root } from "../../pkg-scripts/shared/folders.mjs";
 import { pythonWith } from "../../pkg-scripts/shared/python.mjs";
 
 const folder = join(root, "tests", "golden", "model-tiny");
@@ -32,6 +32,10 @@ test("the server imports HTTP, clocks, folders and the environment, no sockets a
     imports.filter((name) => !known.test(name)),
     [],
   );
+});
+
+test("Rust", async () => {
+  assert.equal(await output(edgeRust, [component, folder, question]), expected);
 });
 
 test("JavaScript, by jco", async () => {

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import OpenAI from "openai";
 import { output } from "../../pkg-scripts/shared/command.mjs";
-import { edgeComponent, nomul, root } from "../../pkg-scripts/shared/folders.mjs";
+import { edgeComponent, nomul, nomulEdge, root, target } from "../../pkg-scripts/shared/folders.mjs";
 
 const folder = join(root, "tests", "golden", "model-tiny");
 const messages = [{ role: "user", content: "What is gravity?" }];
@@ -27,6 +27,14 @@ async function freePort() {
 
 /** The words that start each host: with the folder of a model, or none, and variables of its environment. */
 const HOSTS = {
+  // With a model it is an image, as servers use it; hosts.test.mjs and the other host read the folder.
+  "nomul-edge": async (model, variables) => {
+    const words = ["--listen", "127.0.0.1:0", ...variables.flatMap((variable) => ["--env", variable])];
+    if (!model) return [nomulEdge, "serve", edgeComponent("server-simd"), ...words];
+    const image = join(target, "edge", "server-test.component.wasm");
+    await output(nomulEdge, ["image", edgeComponent("server-simd"), model, "-o", image]);
+    return [nomulEdge, "serve", image, "--instances", "2", ...words];
+  },
   "Node, by jco": async (model, variables) => {
     const script = join(root, "examples", "edge-js", "serve.mjs");
     return [process.execPath, script, edgeComponent("server-simd"), model, await freePort(), ...variables];
@@ -221,3 +229,17 @@ for (const host of Object.keys(HOSTS))
       }
     });
   });
+
+test("nomul-edge throws an instance away whose time is up, and goes on", async () => {
+  const words = ["serve", edgeComponent("server-simd"), "--model", folder, "--seconds", "0", "--listen", "127.0.0.1:0"];
+  const child = spawn(nomulEdge, words, { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const [address] = await once(createInterface({ input: child.stdout }), "line");
+    for (let time = 0; time < 2; time++) {
+      const response = await post(address, "/v1/chat/completions", JSON.stringify(request));
+      assert.deepEqual([response.status, (await response.json()).error.code], [500, "stopped"]);
+    }
+  } finally {
+    child.kill();
+  }
+});
