@@ -1,7 +1,7 @@
 // An HTTP server for a model folder that can be told to misbehave.
 
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { basename, extname, join } from "node:path";
 
@@ -53,6 +53,17 @@ export async function misbehave(folder, behaviour = () => ({}), { site, cors = t
   return { url: `http://127.0.0.1:${server.address().port}/`, log, close };
 }
 
+/** Files that were read, and when they were written: a model is asked for thousands of times, a few bytes at a time. */
+const files = new Map();
+
+/** The bytes of a file; `undefined` where there is none. */
+async function bytesOf(path) {
+  const { mtimeMs } = await stat(path).catch(() => ({}));
+  if (mtimeMs === undefined) return undefined;
+  if (files.get(path)?.mtimeMs !== mtimeMs) files.set(path, { mtimeMs, bytes: readFile(path) });
+  return files.get(path).bytes;
+}
+
 async function page(path, response) {
   const type = TYPES[extname(path)];
   const bytes = type ? await readFile(path).catch(() => undefined) : "<!doctype html>";
@@ -71,7 +82,7 @@ async function answer(folder, file, request, response, entry, behaviour) {
     head(200, { "content-type": "text/html; charset=utf-8" }).end("<!doctype html><p>Not here");
     return;
   }
-  const found = status === undefined && (await readFile(join(folder, file)).catch(() => undefined));
+  const found = status === undefined && (await bytesOf(join(folder, file)));
   if (!found) {
     head(status ?? 404, { "content-type": "text/plain" }).end("no\n");
     return;
