@@ -92,8 +92,9 @@ impl Tokenizer {
     }
 
     fn from_file(json: &[u8], special: SpecialTokens) -> Result<Tokenizer> {
-        let file: file::File =
-            serde_json::from_slice(json).map_err(|error| Error::new(Code::Format, error.to_string()))?;
+        let wrong = |error: &dyn std::error::Error| Error::new(Code::Format, error.to_string());
+        let json = std::str::from_utf8(json).map_err(|error| wrong(&error))?;
+        let file: file::File = serde_json::from_str(json).map_err(|error| wrong(&error))?;
         // Files from before models had a type are byte-pair encoders.
         let model = match file.model.kind.as_deref() {
             Some("BPE") => Model::Bpe(Bpe::new(file.model)?),

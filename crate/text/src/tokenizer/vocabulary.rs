@@ -1,8 +1,8 @@
 //! Tokens by id and ids by token.
 
-use std::hash::BuildHasher;
+use std::{borrow::Cow, hash::BuildHasher};
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 use nomul::{Result, bail};
 use rustc_hash::FxBuildHasher;
 
@@ -21,7 +21,7 @@ pub struct Vocabulary {
 
 impl Vocabulary {
     /// The vocabulary of these tokens.
-    pub fn new(tokens: &[(String, u32)]) -> Result<Vocabulary> {
+    pub fn new(tokens: &[(Cow<str>, u32)]) -> Result<Vocabulary> {
         let mut vocabulary = Vocabulary::default();
         vocabulary.text.reserve_exact(tokens.iter().map(|(token, _)| token.len()).sum());
         vocabulary.ids.reserve(tokens.len(), |_| 0);
@@ -36,21 +36,22 @@ impl Vocabulary {
         if id >= LARGEST {
             bail!(Value, "token {token:?} has the id {id}; {LARGEST} and more are not supported");
         }
-        if self.get(token).is_some() || self.token(id).is_some() {
+        let (text, spans) = (&self.text, &self.spans);
+        let known = |id: &u32| spans[*id as usize].map_or("", |(start, end)| &text[start as usize..end as usize]);
+        let place = self.ids.entry(hash(token), |other| known(other) == token, |other| hash(known(other)));
+        let (Entry::Vacant(place), None) = (place, spans.get(id as usize).copied().flatten()) else {
             bail!(Format, "token {token:?} with the id {id}: one of both is there twice");
-        }
-        let (start, end) = (self.text.len(), self.text.len() + token.len());
+        };
+        let (start, end) = (text.len(), text.len() + token.len());
         let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(end)) else {
             bail!(Capacity, "the tokens are longer than 4 GiB");
         };
+        place.insert(id);
         self.text.push_str(token);
         if id as usize >= self.spans.len() {
             self.spans.resize(id as usize + 1, None);
         }
         self.spans[id as usize] = Some((start, end));
-        let (text, spans) = (&self.text, &self.spans);
-        let known = |id: &u32| spans[*id as usize].map_or("", |(start, end)| &text[start as usize..end as usize]);
-        self.ids.insert_unique(hash(token), id, |id| hash(known(id)));
         Ok(())
     }
 
