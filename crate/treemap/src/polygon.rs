@@ -59,67 +59,95 @@ impl Polygon {
             unit([before[0] + after[0], before[1] + after[1]])
         })
     }
+}
 
-    /// Cuts across the direction `towards`: a piece of area `area`, from the side that it comes from, and the rest.
+/// More than what rounding does to a few numbers that follow from each other.
+const SURELY: f64 = 1.0 + 1e-6;
+
+/// Cuts polygons: room for the two pieces and what leads to them, used again for each cut.
+#[derive(Default)]
+pub struct Knife {
+    /// How far each corner lies in the direction of the last cut.
+    heights: Vec<f64>,
+    /// The same from the least to the greatest.
+    levels: Vec<f64>,
+    /// The pieces of the last cut: what it came from, and the rest.
+    pub pieces: [Polygon; 2],
+}
+
+impl Knife {
+    /// Cuts across the direction `towards`: a piece of area `area`, from the side that it comes from, and the rest, which has
+    /// the area `others`. Answers whether it did: where it is soon seen that the aspect of one would be over `most`, it does
+    /// not.
     ///
     /// As the cut moves on, its width changes evenly between two corners, so the area is a quadratic there and is solved
     /// for, not searched.
-    pub fn cut(&self, towards: Point, area: f64) -> (Polygon, Polygon) {
-        let height = |p: &Point| p[0] * towards[0] + p[1] * towards[1];
-        let mut heights: Vec<f64> = self.corners.iter().map(height).collect();
-        heights.sort_by(f64::total_cmp);
-        let (mut below, mut low) = (0.0, heights[0]);
-        let mut width = self.width(towards, low);
-        for &high in &heights[1..] {
-            let wide = self.width(towards, high);
+    pub fn cut(&mut self, whole: &Polygon, towards: Point, area: f64, others: f64, most: f64) -> bool {
+        self.heights.clear();
+        self.heights.extend(whole.corners.iter().map(|p| p[0] * towards[0] + p[1] * towards[1]));
+        self.levels.clone_from(&self.heights);
+        self.levels.sort_unstable_by(f64::total_cmp);
+        let [lowest, second, .., highest] = self.levels[..] else { return false };
+        let (mut below, mut low) = (0.0, lowest);
+        // At a corner that is alone at its height it has no width there: most cuts begin at one and end at one.
+        let mut width = if second > lowest { 0.0 } else { self.width(whole, towards, low) };
+        let alone = self.levels[self.levels.len() - 2] < highest;
+        for &high in &self.levels[1..] {
+            let wide = if high == highest && alone { 0.0 } else { self.width(whole, towards, high) };
             let step = (width + wide) / 2.0 * (high - low);
-            if below + step >= area || high == heights[heights.len() - 1] {
+            if below + step >= area || high == highest {
                 // width * t + (wide - width) / (2 (high - low)) * t² = area - below
                 let wanted = (area - below).clamp(0.0, step);
                 let slope = if high > low { (wide - width) / (high - low) } else { 0.0 };
                 let root = (width * width + 2.0 * slope * wanted).max(0.0).sqrt();
                 let t = if width + root > 0.0 { 2.0 * wanted / (width + root) } else { 0.0 };
-                return self.split(towards, low + t);
+                let at = low + t;
+                // A piece is as long as its side along the cut, and as its way up to there.
+                let is_thin = |way: f64, area: f64| f64::max(way * way, root * root) > most * area * SURELY;
+                if is_thin(at - lowest, area) || is_thin(highest - at, others) {
+                    return false;
+                }
+                self.split(whole, at);
+                return true;
             }
             (below, low, width) = (below + step, high, wide);
         }
-        (Polygon::default(), self.clone())
+        false
     }
 
-    /// How wide it is across a direction at a height.
-    fn width(&self, towards: Point, at: f64) -> f64 {
+    /// The borders, one after the other: their ends and how far these lie above a height.
+    fn borders<'a>(&'a self, whole: &'a Polygon, at: f64) -> impl Iterator<Item = (&'a Point, &'a Point, f64, f64)> {
+        let next = |place: usize| if place + 1 < self.heights.len() { place + 1 } else { 0 };
+        whole.corners.iter().zip(&self.heights).enumerate().map(move |(place, (corner, height))| {
+            (corner, &whole.corners[next(place)], height - at, self.heights[next(place)] - at)
+        })
+    }
+
+    /// How wide it is across the direction at a height.
+    fn width(&self, whole: &Polygon, towards: Point, at: f64) -> f64 {
         let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
-        self.crossings(towards, at, |p| {
+        let mut take = |p: &Point| {
             let along = p[1] * towards[0] - p[0] * towards[1];
             least = least.min(along);
             most = most.max(along);
-        });
+        };
+        for (a, b, from, to) in self.borders(whole, at) {
+            if from == 0.0 {
+                take(a);
+            }
+            if from * to < 0.0 {
+                take(&between(a, b, from / (from - to)));
+            }
+        }
         (most - least).max(0.0)
     }
 
-    /// Where its border meets a height.
-    fn crossings(&self, towards: Point, at: f64, mut take: impl FnMut(Point)) {
-        let height = |p: &Point| p[0] * towards[0] + p[1] * towards[1] - at;
-        for (place, a) in self.corners.iter().enumerate() {
-            let b = &self.corners[(place + 1) % self.corners.len()];
-            let (from, to) = (height(a), height(b));
-            if from == 0.0 {
-                take(*a);
-            }
-            if from * to < 0.0 {
-                take(between(a, b, from / (from - to)));
-            }
-        }
-    }
-
     /// What lies below a height, and what lies above it.
-    fn split(&self, towards: Point, at: f64) -> (Polygon, Polygon) {
-        let height = |p: &Point| p[0] * towards[0] + p[1] * towards[1] - at;
-        let room = || Polygon { corners: Vec::with_capacity(self.corners.len() + 2) };
-        let (mut below, mut above) = (room(), room());
-        for (place, a) in self.corners.iter().enumerate() {
-            let b = &self.corners[(place + 1) % self.corners.len()];
-            let (from, to) = (height(a), height(b));
+    fn split(&mut self, whole: &Polygon, at: f64) {
+        let [mut below, mut above] = std::mem::take(&mut self.pieces);
+        below.corners.clear();
+        above.corners.clear();
+        for (a, b, from, to) in self.borders(whole, at) {
             if from <= 0.0 {
                 below.corners.push(*a);
             }
@@ -132,7 +160,7 @@ impl Polygon {
                 above.corners.push(crossing);
             }
         }
-        (below, above)
+        self.pieces = [below, above];
     }
 }
 

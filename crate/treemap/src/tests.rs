@@ -99,6 +99,119 @@ fn squarified(weights: &[f64], mut width: f64, mut height: f64) -> f64 {
     worst
 }
 
+/// The textbook twins of what cuts: every width at every corner, every piece of every cut, and no room used again.
+mod textbook {
+    use super::super::*;
+
+    fn height(p: &Point, towards: Point) -> f64 {
+        p[0] * towards[0] + p[1] * towards[1]
+    }
+
+    fn between(a: &Point, b: &Point, part: f64) -> Point {
+        [a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part]
+    }
+
+    /// Both ends of each side.
+    fn sides(whole: &Polygon) -> impl Iterator<Item = (&Point, &Point)> {
+        whole.corners.iter().zip(whole.corners.iter().cycle().skip(1))
+    }
+
+    fn width(whole: &Polygon, towards: Point, at: f64) -> f64 {
+        let mut met = Vec::new();
+        for (a, b) in sides(whole) {
+            let (from, to) = (height(a, towards) - at, height(b, towards) - at);
+            if from == 0.0 {
+                met.push(*a);
+            }
+            if from * to < 0.0 {
+                met.push(between(a, b, from / (from - to)));
+            }
+        }
+        let along = met.iter().map(|p| p[1] * towards[0] - p[0] * towards[1]);
+        (along.clone().fold(f64::NEG_INFINITY, f64::max) - along.fold(f64::INFINITY, f64::min)).max(0.0)
+    }
+
+    fn split(whole: &Polygon, towards: Point, at: f64) -> [Polygon; 2] {
+        let (mut below, mut above) = (Polygon::default(), Polygon::default());
+        for (a, b) in sides(whole) {
+            let (from, to) = (height(a, towards) - at, height(b, towards) - at);
+            if from <= 0.0 {
+                below.corners.push(*a);
+            }
+            if from >= 0.0 {
+                above.corners.push(*a);
+            }
+            if from * to < 0.0 {
+                let crossing = between(a, b, from / (from - to));
+                below.corners.push(crossing);
+                above.corners.push(crossing);
+            }
+        }
+        [below, above]
+    }
+
+    pub fn cut(whole: &Polygon, towards: Point, area: f64) -> [Polygon; 2] {
+        let mut heights: Vec<f64> = whole.corners.iter().map(|p| height(p, towards)).collect();
+        heights.sort_by(f64::total_cmp);
+        let mut below = 0.0;
+        for pair in heights.windows(2) {
+            let [low, high] = [pair[0], pair[1]];
+            let [narrow, wide] = [low, high].map(|at| width(whole, towards, at));
+            let step = (narrow + wide) / 2.0 * (high - low);
+            if below + step >= area || high == heights[heights.len() - 1] {
+                let wanted = (area - below).clamp(0.0, step);
+                let slope = if high > low { (wide - narrow) / (high - low) } else { 0.0 };
+                let root = (narrow * narrow + 2.0 * slope * wanted).max(0.0).sqrt();
+                let t = if narrow + root > 0.0 { 2.0 * wanted / (narrow + root) } else { 0.0 };
+                return split(whole, towards, low + t);
+            }
+            below += step;
+        }
+        panic!("no corners")
+    }
+
+    pub fn best_cut(whole: &Polygon, part: f64) -> (Polygon, Polygon) {
+        let smaller = part.min(1.0 - part);
+        let axis = whole.axis();
+        let corners = whole.bisectors().filter(|_| smaller < SMALL);
+        let around = [axis].into_iter().chain(DIRECTIONS).flat_map(|[x, y]| [[x, y], [-x, -y]]);
+        let mut best = (f64::INFINITY, [Polygon::default(), Polygon::default()]);
+        for towards in corners.chain(around) {
+            let pieces = cut(whole, towards, smaller * whole.area());
+            let thinner = pieces[0].aspect().max(pieces[1].aspect());
+            if thinner < best.0 {
+                best = (thinner, pieces);
+            }
+            if best.0 < GOOD {
+                break;
+            }
+        }
+        let [piece, rest] = best.1;
+        if part <= 0.5 { (piece, rest) } else { (rest, piece) }
+    }
+}
+
+#[test]
+fn the_best_cut_is_that_of_the_textbook() {
+    let mut random = Random(11);
+    let mut cutter = Cutter::default();
+    for _ in 0..200 {
+        let mut whole = Polygon::rectangle(random.next() + 0.1, random.next() + 0.1);
+        for _ in 0..8 {
+            let part = if random.next() < 0.5 { 1e-6f64.powf(random.next()) / 2.0 } else { random.next() };
+            let found = cutter.best_cut(&whole, part);
+            assert_eq!(found, textbook::best_cut(&whole, part), "{part} of {whole:?}");
+            // Thin pieces come too: no cut is the best one for long.
+            let [x, y] = [random.next() - 0.5, random.next() - 0.5];
+            let [piece, rest] = textbook::cut(&found.1, [x, y], found.1.area() * random.next());
+            whole = if random.next() < 0.5 { piece } else { rest };
+            if whole.corners.len() < 3 || whole.area() <= 0.0 {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn areas_are_exact_and_no_piece_is_thin() {
     let mut worst = 0f64;
