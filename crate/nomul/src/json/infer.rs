@@ -20,7 +20,7 @@ const MOST_PATHS: usize = 10_000;
 /// Numbers that are kept of a path, evenly over all that came.
 const MOST_NUMBERS: usize = 1_024;
 /// The share of the places that tell equal numbers from near ones, and the same of dates and texts.
-const EXACT_NUMBER: f64 = 0.75;
+const EXACT_NUMBER: f64 = 0.625;
 const EXACT_DATE: f64 = 0.5;
 const EXACT_TEXT: f64 = 0.25;
 /// What the words of a text weigh, over the root of how many there are.
@@ -156,7 +156,7 @@ impl Inference {
     ///   words weigh 0.7 times the root of how many there are (a sum of so many vectors weighs that root), in quarters;
     /// - of the places of dates, half tell whether two are equal and most of the others whether they are as near as dates
     ///   that follow each other are here; the rest reaches over a quarter of the time that nine of ten lie in;
-    /// - three quarters of the places of numbers and a quarter of those of texts tell whether two are equal at all, since
+    /// - five eighths of the places of numbers and a quarter of those of texts tell whether two are equal at all, since
     ///   most that are near each other belong to different things, and what is equal mostly to one (measured: `npm run
     ///   bench -- json`);
     /// - arrays are bags if strings that come again come in other places as well, else ordered.
