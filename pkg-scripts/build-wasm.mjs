@@ -3,7 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { availableParallelism, homedir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Failure, isScript, main, onPath, run, say } from "./shared/command.mjs";
@@ -56,39 +56,52 @@ const THREAD_FLAGS = [
   ),
 ];
 
-/** Builds all engines; each folder is replaced only when its files are complete. */
+/** Builds all engines. */
 export async function buildWasm({ log = say, only = Object.keys(BUILDS) } = {}) {
   const bindgen = existsSync(cargoTool("wasm-bindgen")) ? cargoTool("wasm-bindgen") : onPath("wasm-bindgen");
   if (!bindgen) throw new Failure("wasm-bindgen is not there: npm run setup builds it");
   const threads = haveRustSources();
   await buildCensus();
-  for (const build of only) {
-    const options = BUILDS[build];
-    const parent = parentOf(options);
-    const temporary = join(parent, `.${build}-${process.pid}`);
-    try {
-      await mkdir(temporary, { recursive: true });
-      if (options.threads && !threads) {
-        log(`  ${build}: left out, the sources of Rust's standard library are not there (npm run setup says more)`);
-        await leaveOut(join(parent, build.replace("-threads", "")), temporary);
-      } else {
-        await bind(bindgen, await compile(build, options), temporary);
-        await optimise(join(temporary, "nomul_bg.wasm"), options);
-        const bytes = await readFile(join(temporary, "nomul_bg.wasm"));
-        log(`  ${build}: ${kilobytes(bytes)}, ${kilobytes(gzipSync(bytes))} gzipped`);
-      }
-      await rm(join(parent, build), { recursive: true, force: true });
-      await rename(temporary, join(parent, build));
-    } finally {
-      await rm(temporary, { recursive: true, force: true });
-    }
-  }
+  // Linking all of a module takes one core and most of the time, so modules are built side by side; what is left out is a
+  // copy of another.
+  const [copies, built] = [true, false].map((copied) =>
+    only.filter((build) => (Boolean(BUILDS[build].threads) && !threads) === copied),
+  );
+  const tools = { bindgen, threads, log };
+  const inTurn = async (builds) => {
+    for (let build; (build = builds.shift()) !== undefined;) await buildModule(build, tools);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, () => inTurn(built)));
+  await inTurn(copies);
   const parent = parentOf({});
   await writeFile(join(parent, "threads.js"), `export const threadBuilds = ${threads};\n`);
   await writeFile(
     join(parent, "threads.d.ts"),
     "/** Whether the engines for several threads were built. */\nexport const threadBuilds: boolean;\n",
   );
+}
+
+/** One module; its folder is replaced only when its files are complete. */
+async function buildModule(build, { bindgen, threads, log }) {
+  const options = BUILDS[build];
+  const parent = parentOf(options);
+  const temporary = join(parent, `.${build}-${process.pid}`);
+  try {
+    await mkdir(temporary, { recursive: true });
+    if (options.threads && !threads) {
+      log(`  ${build}: left out, the sources of Rust's standard library are not there (npm run setup says more)`);
+      await leaveOut(join(parent, build.replace("-threads", "")), temporary);
+    } else {
+      await bind(bindgen, await compile(build, options), temporary);
+      await optimise(join(temporary, "nomul_bg.wasm"), options);
+      const bytes = await readFile(join(temporary, "nomul_bg.wasm"));
+      log(`  ${build}: ${kilobytes(bytes)}, ${kilobytes(gzipSync(bytes))} gzipped`);
+    }
+    await rm(join(parent, build), { recursive: true, force: true });
+    await rename(temporary, join(parent, build));
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
 }
 
 /** What stands in for an engine that cannot be built, so that bundlers and types find all files; it is never loaded. */

@@ -175,10 +175,13 @@ export async function setup({ tests = false, others = tests } = {}) {
   await npmPackages();
   await rustTargets();
   await rustSources();
-  await bindgen();
-  if (tests) await browser();
-  if (others) await otherBrowsers();
-  await nativeCommand();
+  // Compiling and fetching, side by side.
+  const tools = async () => {
+    await bindgen();
+    if (tests) await browser();
+    if (others) await otherBrowsers();
+  };
+  await Promise.all([tools(), nativeCommand()]);
 }
 
 const HELP = `

@@ -8,11 +8,25 @@ import { checkAll } from "./check.mjs";
 import { modelFolder } from "./model.mjs";
 import { setup } from "./setup.mjs";
 import { Failure, isScript, main } from "./shared/command.mjs";
+import { buildAhead } from "./shared/ahead.mjs";
 import { COMMAND_ENGINES, prepareEngines } from "./shared/engines.mjs";
 import { edgeComponent, edgeHost, edgeHostTarget, root } from "./shared/folders.mjs";
 import { all, check, nodeTests } from "./shared/suite.mjs";
 
-/** The suites in the order that tells most in the least time. Each answers with { passed, failed }. */
+/** Fast enough for tests that quantise, and compiled soon. */
+const QUICK = ["--profile", "quick"];
+
+/** Of components, of each kind one: the other differs in the kernel's instructions, which other suites hold to the same bits. */
+const COMPONENTS = ["nomul-simd", "server-simd"];
+
+/** What is built ahead: scripts and their words, in the order in which suites need it. */
+const AHEAD = {
+  package: ["build.mjs"],
+  wasi: ["build-wasi.mjs", "--host"],
+  edge: ["build-edge.mjs", ...COMPONENTS],
+};
+
+/** The suites in the order that tells most in the least time; `needs` are of [`AHEAD`]. Each answers with { passed, failed }. */
 const SUITES = {
   rust: {
     title: "Rust, native",
@@ -21,37 +35,39 @@ const SUITES = {
       all([
         () => check("cargo", ["test", "--quiet", "--no-fail-fast", "-p", "nomul"], { counts: "cargo" }),
         () =>
-          check("cargo", ["test", "--quiet", "--no-fail-fast", "--release", "--workspace", "--exclude", "nomul"], {
+          check("cargo", ["test", "--quiet", "--no-fail-fast", ...QUICK, "--workspace", "--exclude", "nomul"], {
             counts: "cargo",
           }),
       ]),
   },
-  check: { title: "Formatting, lints and types", prepare: build, run: checkAll },
+  check: { title: "Formatting, lints and types", needs: ["package"], prepare: build, run: checkAll },
   scripts: { title: "Scripts", run: () => nodeTests("pkg-scripts") },
   wasm: {
     title: "Rust, compiled to WebAssembly, under wasmtime",
+    needs: ["wasi"],
     prepare: buildWasmtimeRunner,
     run: () =>
       all(
         Object.keys(WASI_BUILDS).map((build) => () => {
           process.stdout.write(`- ${build}\n`);
-          const words = ["test", "--quiet", "--profile", "quick", "-p", "nomul", "--target", "wasm32-wasip1"];
+          const words = ["test", "--quiet", ...QUICK, "-p", "nomul", "--target", "wasm32-wasip1"];
           return check("cargo", words, { counts: "cargo", env: wasiEnvironment(build) });
         }),
       ),
   },
-  package: { title: "The package, in Node", prepare: build, run: () => nodeTests("web/lib/test") },
+  package: { title: "The package, in Node", needs: ["package"], prepare: build, run: () => nodeTests("web/lib/test") },
   engines: {
     title: "The same tokens on every engine",
+    needs: ["package", "wasi"],
     prepare: () => prepareEngines([...COMMAND_ENGINES, "node", "chromium"]),
     run: async () => nodeTests("tests/engines", { env: await testEnvironment() }),
   },
   edge: {
     title: "Components, their hosts and the server, under wasmtime",
+    needs: ["wasi", "edge"],
     prepare: async () => {
-      await buildWasmtimeRunner();
-      // Of each kind one: the other differs in the kernel's instructions, which the suites above hold to the same bits.
-      for (const build of ["nomul-simd", "server-simd"]) await buildEdge(build);
+      await prepareEngines(COMMAND_ENGINES);
+      for (const build of COMPONENTS) await buildEdge(build);
     },
     run: () =>
       all([
@@ -67,6 +83,7 @@ const SUITES = {
   },
   e2e: {
     title: "The page and the package, in Chromium, some of it in Firefox and WebKit",
+    needs: ["package"],
     prepare: build,
     run: async () => nodeTests("tests/e2e", { env: await testEnvironment() }),
   },
@@ -98,12 +115,16 @@ if (isScript(import.meta.url)) {
     process.stdout.write("== Set-up\n");
     await setup({ tests: true });
     const results = [{ name: "set-up", time: seconds(began), passed: 0, failed: 0 }];
+    const needed = Object.keys(AHEAD).filter((part) => names.some((name) => SUITES[name].needs?.includes(part)));
+    const endings = buildAhead(needed.map((part) => AHEAD[part]));
+    const ahead = Object.fromEntries(needed.map((part, i) => [part, endings[i]]));
     for (const name of names) {
-      const { title, prepare, run } = SUITES[name];
+      const { title, needs = [], prepare, run } = SUITES[name];
       process.stdout.write(`\n== ${title}\n`);
       const since = performance.now();
       let sum;
       try {
+        await Promise.all(needs.map((part) => ahead[part]));
         await prepare?.();
         sum = await run();
       } catch (error) {
