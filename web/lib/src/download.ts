@@ -8,6 +8,8 @@ import { Patience } from "./retry.js";
 import { Feed, type Missing } from "./segments.js";
 import type { Bytes, Source } from "./source.js";
 import { Keeping } from "./storage/keeping.js";
+import { openStores } from "./storage/stores.js";
+import { ChatTemplate } from "./template.js";
 import { Weights } from "./weights.js";
 
 const STALL_TICK_MS = 1000;
@@ -30,7 +32,7 @@ interface Description {
   index: Bytes;
   tokenizer: Bytes;
   tokenizerConfig: Bytes | undefined;
-  chatTemplate: Bytes | undefined;
+  template: ChatTemplate;
   generationConfig: Bytes | undefined;
 }
 
@@ -46,6 +48,7 @@ export class Download {
   readonly #options: DownloadOptions;
   readonly #connection: Connection;
   readonly #progress: Progress;
+  #stores: ReturnType<typeof openStores> | undefined;
   #stream: Promise<Stream> | undefined;
 
   constructor(options: DownloadOptions) {
@@ -60,6 +63,9 @@ export class Download {
   async describe(): Promise<Description> {
     const progress = this.#progress;
     progress.phase = "description";
+    // Looked for while the index comes.
+    this.#stores = openStores(this.#options.url, this.#options.cache);
+    this.#stores.catch(() => undefined);
     const read = (file: string, optional: boolean) =>
       readFile(this.#connection, file, optional, this.#options.signal, (count) => {
         progress.described += count;
@@ -75,23 +81,28 @@ export class Download {
       this.#stream?.catch(() => undefined);
       return index;
     };
-    const [config, index, tokenizer, tokenizerConfig, generationConfig] = await Promise.all([
+    const readTemplate = async () => {
+      const tokenizerConfig = await read("tokenizer_config.json", true);
+      // Asked for only where it is needed: a browser's console notes every file that is not there.
+      const hasTemplate = Boolean(parseObject(tokenizerConfig)?.chat_template);
+      const chatTemplate = hasTemplate ? undefined : await read("chat_template.jinja", true);
+      // While larger files come there is nothing else to do.
+      return { tokenizerConfig, template: new ChatTemplate(tokenizerConfig, chatTemplate).prepare() };
+    };
+    const [config, index, tokenizer, { tokenizerConfig, template }, generationConfig] = await Promise.all([
       need("config.json"),
       readIndex(),
       need("tokenizer.json"),
-      read("tokenizer_config.json", true),
+      readTemplate(),
       read("generation_config.json", true),
     ]);
-    // Asked for only where it is needed: a browser's console notes every file that is not there.
-    const hasTemplate = Boolean(parseObject(tokenizerConfig)?.chat_template);
-    const chatTemplate = hasTemplate ? undefined : await read("chat_template.jinja", true);
-    return { config, index, tokenizer, tokenizerConfig, chatTemplate, generationConfig };
+    return { config, index, tokenizer, tokenizerConfig, template, generationConfig };
   }
 
   /** Asks for the first weights. */
   async #begin(shards: Shard[]): Promise<Stream> {
     const { url, cache, evict, startAtPlanes = Infinity, signal } = this.#options;
-    const keeping = await Keeping.open({ url, shards, cache, evict });
+    const keeping = await Keeping.open({ url, shards, evict }, await (this.#stores ?? openStores(url, cache)));
     const missing = shards.map(({ file, bytes }, position) => ({
       file: { name: file, length: bytes, validator: keeping.validator(position) },
       from: keeping.length(position),

@@ -26,7 +26,7 @@ import type {
 import type { Source } from "./source.js";
 import { isForThreads, type ThreadBuild } from "./threads.js";
 import type { Timings } from "./reply-types.js";
-import { ChatTemplate } from "./template.js";
+import type { ChatTemplate } from "./template.js";
 import type { SamplingOptions } from "./types.js";
 
 /** What differs between a browser's worker and Node's. */
@@ -174,13 +174,13 @@ class Session {
       this.#load(args),
       download.describe(),
     ]);
-    const { config, index, tokenizer, tokenizerConfig, chatTemplate, generationConfig } = description;
+    const { config, index, tokenizer, tokenizerConfig, template, generationConfig } = description;
     const { contextLength } = args;
     const engine = new EngineClass(config, index, tokenizer, tokenizerConfig, generationConfig, contextLength);
     engine.useTeam?.();
     this.#engine = engine;
     this.#memory = memory;
-    this.#template = new ChatTemplate(tokenizerConfig, chatTemplate);
+    this.#template = template;
     this.#grammars = new Grammars(() => this.#host.loadGrammar(args.grammarUrl));
     this.#sampling = samplingDefaults(generationConfig);
     await new Promise<void>((resolve, reject) => {

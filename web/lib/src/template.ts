@@ -59,6 +59,16 @@ export class ChatTemplate {
     );
   }
 
+  /** Reads the usual template now rather than when somebody waits for an answer. What is wrong with it is told then. */
+  prepare(): this {
+    try {
+      if (this.#sources.has("default")) this.#program("default");
+    } catch {
+      // It is read again when it is needed.
+    }
+    return this;
+  }
+
   /**
    * The text of a conversation, up to where the answer begins. `now` is for templates that ask for the time; without it they
    * take the date that they bring along.

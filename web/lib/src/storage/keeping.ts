@@ -1,15 +1,14 @@
 /** Keeps a model's shards while it loads. Trouble with storage never stops loading: storing stops, and that is told. */
 import type { Shard } from "../engine.js";
-import type { LoadOptions, Stored } from "../load-types.js";
+import type { Stored } from "../load-types.js";
 import type { Bytes } from "../source.js";
 import { makeRoom, removeOldest } from "./room.js";
 import type { Shelf } from "./store.js";
-import { openStores } from "./stores.js";
+import type { Places } from "./stores.js";
 
 export interface KeepOptions {
   url: string;
   shards: Shard[];
-  cache: LoadOptions["cache"];
   evict: boolean;
 }
 
@@ -28,10 +27,9 @@ export class Keeping {
     this.#shelf = shelf;
   }
 
-  /** Opens what is kept of a model, in the best place of those that the options allow. */
-  static async open(options: KeepOptions): Promise<Keeping> {
-    const { url, shards, cache } = options;
-    const { stores, reason } = await openStores(url, cache);
+  /** Opens what is kept of a model, in the best of the stores, of which there are no more for that reason. */
+  static async open(options: KeepOptions, { stores, reason }: Places): Promise<Keeping> {
+    const { url, shards } = options;
     let why = reason;
     for (const store of stores) {
       let shelf: Shelf | undefined;

@@ -5,10 +5,12 @@ import { opfsStore } from "./opfs.js";
 import type { Listed, Store } from "./store.js";
 
 /** The places that a load may use, best first, and why there are no more. */
-export async function openStores(
-  url: string,
-  cache: LoadOptions["cache"],
-): Promise<{ stores: Store[]; reason: string }> {
+export interface Places {
+  stores: Store[];
+  reason: string;
+}
+
+export async function openStores(url: string, cache: LoadOptions["cache"]): Promise<Places> {
   if (cache === false) return { stores: [], reason: "storing is turned off" };
   if (!/^https?:/.test(url)) return { stores: [], reason: "only what comes over HTTP is stored" };
   const stores = (await allStores()).filter(({ kind }) => cache === undefined || cache === kind);
@@ -21,7 +23,7 @@ export async function openStores(
 }
 
 export async function allStores(): Promise<Store[]> {
-  return [await opfsStore(), await cacheStore()].filter((store) => store !== undefined);
+  return (await Promise.all([opfsStore(), cacheStore()])).filter((store) => store !== undefined);
 }
 
 /** Every model that is kept, wherever. A place that cannot be looked into counts as empty. */
