@@ -6,6 +6,7 @@ mod input;
 mod neighbors;
 pub mod npy;
 pub mod output;
+#[cfg(not(target_family = "wasm"))]
 mod parquet;
 mod state;
 mod update;

@@ -15,7 +15,9 @@ use nomul::{
     team::Team,
 };
 
-use super::{npy, parquet::Parquet};
+use super::npy;
+#[cfg(not(target_family = "wasm"))]
+use super::parquet::Parquet;
 use crate::{folder::io, progress::Bar, signals};
 
 /// Numbers of a vector in the file.
@@ -79,6 +81,8 @@ const NODES: usize = 1 << 13;
 enum Kind {
     Npy,
     Csv,
+    /// Not by the command for WASI: the format's library would be a fifth of it.
+    #[cfg(not(target_family = "wasm"))]
     Parquet,
 }
 
@@ -86,6 +90,7 @@ fn kind(path: &Path) -> Option<Kind> {
     match path.extension()?.to_str()? {
         "npy" => Some(Kind::Npy),
         "csv" => Some(Kind::Csv),
+        #[cfg(not(target_family = "wasm"))]
         "parquet" => Some(Kind::Parquet),
         _ => None,
     }
@@ -94,8 +99,11 @@ fn kind(path: &Path) -> Option<Kind> {
 /// Refuses endings that nothing is written for, and numbers that a file does not hold.
 pub fn check(path: &Path, numbers: Numbers) -> Result<()> {
     match kind(path) {
+        None if cfg!(target_family = "wasm") => {
+            bail!(Input, "{}: vectors are written as .npy or .csv here", path.display())
+        }
         None => bail!(Input, "{}: vectors are written as .npy, .csv or .parquet", path.display()),
-        Some(Kind::Csv | Kind::Parquet) if numbers != Numbers::F32 => {
+        Some(kind) if kind != Kind::Npy && numbers != Numbers::F32 => {
             bail!(Input, "{}: only .npy holds integers, --type f32 is what this one holds", path.display())
         }
         Some(_) => Ok(()),
@@ -184,6 +192,7 @@ fn write(
                 output.write(lines.as_bytes())?;
             }
         }
+        #[cfg(not(target_family = "wasm"))]
         Some(Kind::Parquet) => {
             let mut file = Parquet::new(&mut output.file, dimensions).map_err(|error| error.at(path.display()))?;
             for nodes in parts {
