@@ -19,15 +19,19 @@ const COMMANDS = {
 /** The engines that run the command. */
 export const COMMAND_ENGINES = Object.keys(COMMANDS);
 
-/** Runs `nomul WORDS --json` on an engine that sees `folder`; answers with the object on the last line. */
-export async function commandIn(engine, folder, words) {
+/**
+ * Runs `nomul WORDS --json` on an engine that sees `folder`; answers with the object on the last line. `engineWords` are for
+ * wasmtime's runner.
+ */
+export async function commandIn(engine, folder, words, engineWords = []) {
   const [program, ...before] = COMMANDS[engine](folder);
-  const text = await output(program, [...before, ...words, "--json"]);
+  const text = await output(program, [...engineWords, ...before, ...words, "--json"]);
   return JSON.parse(text.trimEnd().split("\n").at(-1));
 }
 
 /** Runs `nomul SUBCOMMAND FOLDER WORDS --json` on an engine; answers with the object on the last line. */
-export const command = (engine, subcommand, folder, words) => commandIn(engine, folder, [subcommand, folder, ...words]);
+export const command = (engine, subcommand, folder, words, engineWords) =>
+  commandIn(engine, folder, [subcommand, folder, ...words], engineWords);
 
 /** The engines named in a list like "native, node", or all of `known` where there is no list. */
 export function chosenEngines(list, known) {
