@@ -198,6 +198,33 @@ test("built by webpack", async () => {
   assert.deepEqual(await visit(join(folder, "dist")), { answer: expected, troubles: [] });
 });
 
+test("in an extension", async () => {
+  const folder = await example("extension");
+  await cp(join(project, "node_modules", "nomul"), join(folder, "nomul"), { recursive: true });
+  await cp(model, join(folder, "model"), { recursive: true });
+  const { chromium } = await import("playwright-core");
+  const context = await chromium.launchPersistentContext(join(project, "profile"), {
+    executablePath: findChromium(),
+    // The headless shell, which this replaces, has no extensions.
+    headless: false,
+    args: [...CHROMIUM_FLAGS, "--headless=new", `--disable-extensions-except=${folder}`, `--load-extension=${folder}`],
+  });
+  try {
+    const page = await context.newPage();
+    await page.goto("chrome://extensions");
+    const id = await page.evaluate(async () => {
+      const all = await globalThis.chrome.developerPrivate.getExtensionsInfo({});
+      return all.find(({ name }) => name === "nomul")?.id;
+    });
+    assert.ok(id, "Chromium did not take the extension");
+    await page.goto(`chrome-extension://${id}/popup.html`);
+    await page.waitForFunction(() => document.title === "done", undefined, { timeout: 30_000 });
+    assert.equal(await page.locator("#answer").textContent(), expected);
+  } finally {
+    await context.close();
+  }
+});
+
 test("nothing but what is needed is in it", async () => {
   const names = packed.files.map(({ path }) => path);
   assert.ok(

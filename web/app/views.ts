@@ -18,7 +18,7 @@ export const VIEWS: readonly [View, ...View[]] = [
   {
     name: "chat",
     title: "Chat",
-    about: "A language model in this page whose weights are never multiplied: signs, shifts, look-ups and additions.",
+    about: "A language model in this page that multiplies no weights: signs, shifts, look-ups and additions.",
     load: async () => (await import("./panels/language/Language.svelte")).default,
   },
   {

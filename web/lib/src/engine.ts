@@ -105,24 +105,8 @@ export interface Compiled {
 
 /** Compiles an engine for one thread. Without a place the .wasm file is looked for beside its glue. */
 export async function loadEngine(build: Build, place: WasmPlace): Promise<Compiled> {
-  // All paths are written out so that bundlers find the files.
-  const isRelaxed = build === "relaxed";
-  const wasm = fetched(
-    place ??
-      (isRelaxed
-        ? new URL("../wasm/relaxed/nomul_bg.wasm", import.meta.url)
-        : new URL("../wasm/simd/nomul_bg.wasm", import.meta.url)),
-  );
-  const glue = isRelaxed ? await import("../wasm/relaxed/nomul.js") : await import("../wasm/simd/nomul.js");
-  const { memory } = await glue.default({ module_or_path: wasm });
+  // Both paths are written out so that bundlers find the files.
+  const glue = build === "relaxed" ? await import("../wasm/relaxed/nomul.js") : await import("../wasm/simd/nomul.js");
+  const { memory } = await glue.default(place === undefined ? undefined : { module_or_path: place });
   return { EngineClass: glue.Engine satisfies EngineClass, memory };
-}
-
-/** Asks for a .wasm file while its glue is still on its way: the glue would ask one journey to the server later. */
-export function fetched(place: Exclude<WasmPlace, undefined>): BufferSource | Promise<Response> {
-  if (typeof place !== "string" && !(place instanceof URL)) return place;
-  const response = fetch(place);
-  // Whoever compiles it hears of it.
-  response.catch(() => undefined);
-  return response;
 }

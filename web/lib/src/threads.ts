@@ -4,7 +4,7 @@
  * spins for its next part, and sleeps when none comes. It ends with the worker that started it.
  */
 import type { Build } from "./detect.js";
-import { fetched, type Compiled, type EngineClass, type WasmPlace } from "./engine.js";
+import type { Compiled, EngineClass, WasmPlace } from "./engine.js";
 import { NomulError } from "./errors.js";
 
 export type ThreadBuild = Extract<Build, `${string}-threads`>;
@@ -36,13 +36,9 @@ const SMALLEST = 64;
 /** A worker looks tables up and keeps little on its stack. */
 const STACK = 4 * PAGE;
 
-// All paths are written out so that bundlers find the files.
+// Both paths are written out so that bundlers find the files.
 const glueOf = (build: ThreadBuild) =>
   build === "relaxed-threads" ? import("../wasm/relaxed-threads/nomul.js") : import("../wasm/simd-threads/nomul.js");
-const wasmOf = (build: ThreadBuild) =>
-  build === "relaxed-threads"
-    ? new URL("../wasm/relaxed-threads/nomul_bg.wasm", import.meta.url)
-    : new URL("../wasm/simd-threads/nomul_bg.wasm", import.meta.url);
 
 /** Compiles an engine and gathers its team of `threads`, the caller included. */
 export async function loadTeam(
@@ -51,10 +47,9 @@ export async function loadTeam(
   threads: number,
   start: (joining: Joining) => Helper,
 ): Promise<Compiled> {
-  const wasm = fetched(place ?? wasmOf(build));
   const glue = await glueOf(build);
   const memory = sharedMemory();
-  await glue.default({ module_or_path: wasm, memory });
+  await glue.default({ ...(place !== undefined && { module_or_path: place }), memory });
   glue.openTeam(threads);
   const module = glue.compiledModule();
   const helpers: Helper[] = [];

@@ -76,11 +76,31 @@ async fn ready(engine: &Engine, image: &RuntimePre<Guest>, bounds: &Bounds) -> R
     Ok(Ready { store, runtime, model, started })
 }
 
+/// What the first token of a new instance took.
+#[derive(Clone, Copy, Debug)]
+pub struct First {
+    /// The start of the instance.
+    pub started: Duration,
+    /// From before that to the first token.
+    pub first_token: Duration,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+}
+
+/// Starts an instance of an image and lets it say one token.
+pub async fn first(engine: &Engine, image: &RuntimePre<Guest>, bounds: &Bounds, prompt: &str) -> Result<First> {
+    let began = Instant::now();
+    let mut ready = ready(engine, image, bounds).await?;
+    let said = say(&mut ready, prompt, 1).await?;
+    Ok(First { started: ready.started, first_token: said.first_token - began, prompt_tokens: said.prompt_tokens })
+}
+
 /// An answer, and when its first token and its end came.
 struct Said {
     text: String,
     first_token: Instant,
     finished: Instant,
+    prompt_tokens: u32,
 }
 
 async fn say(ready: &mut Ready, prompt: &str, tokens: u32) -> Result<Said> {
@@ -113,7 +133,8 @@ async fn say(ready: &mut Ready, prompt: &str, tokens: u32) -> Result<Said> {
             Event::End(end) => {
                 text.push_str(&end.text);
                 let finished = Instant::now();
-                return Ok(Said { text, first_token: first_token.unwrap_or(finished), finished });
+                let (first_token, prompt_tokens) = (first_token.unwrap_or(finished), end.prompt_tokens);
+                return Ok(Said { text, first_token, finished, prompt_tokens });
             }
         }
         // In turn: a token for everybody, then the next.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use nomul_edge_host::{
+    bindings::runtime::RuntimePre,
     crowd::{self, Crowd},
     engine::{self, Bounds, Outside},
     image,
@@ -28,6 +29,8 @@ usage: nomul-edge imports COMPONENT
        nomul-edge serve COMPONENT [--model FOLDER] [--listen ADDRESS] [--instances N] [--waiting N] [--memory MB]
                         [--seconds S] [--threads N] [--env NAME=VALUE]...
          answers HTTP requests; prints the address on the first line
+       nomul-edge first IMAGE [--rounds N] [--prompt TEXT] [--memory MB] [--seconds S]
+         one new instance after the other, up to the first token; prints what each took as JSON
        nomul-edge crowd IMAGE [--conversations N] [--tokens N] [--prompt TEXT] [--memory MB] [--seconds S] [--threads N]
          many conversations at once; prints what they took as JSON, --texts with what they said
 ";
@@ -178,6 +181,31 @@ fn spread(times: &[Duration]) -> (f64, f64) {
     (sorted.get(sorted.len() / 2).copied().unwrap_or(0.0), sorted.last().copied().unwrap_or(0.0))
 }
 
+fn first(words: &Words) -> Result<()> {
+    words.check(1, &["--rounds", "--prompt", "--memory", "--seconds"])?;
+    let bounds = words.bounds()?;
+    let rounds: usize = words.number("--rounds", 1)?;
+    let prompt = words.text("--prompt").unwrap_or("Once upon a time");
+    let engine = engine::pooling(1, &bounds)?;
+    engine::tick(&engine)?;
+    let began = Instant::now();
+    let component = engine::component(&engine, words.path(1))?;
+    let image = RuntimePre::new(engine::linker(&engine)?.instantiate_pre(&component)?)?;
+    let loaded = began.elapsed();
+    let runtime = words.runtime()?;
+    let mut each = Vec::new();
+    for _ in 0..rounds.max(1) {
+        let first = runtime.block_on(crowd::first(&engine, &image, &bounds, prompt))?;
+        each.push(json!({
+            "start_ms": first.started.as_secs_f64() * 1e3,
+            "first_token_ms": first.first_token.as_secs_f64() * 1e3,
+            "prompt_tokens": first.prompt_tokens,
+        }));
+    }
+    println!("{}", json!({ "load_ms": loaded.as_secs_f64() * 1e3, "rounds": each }));
+    Ok(())
+}
+
 fn run_crowd(words: &Words) -> Result<()> {
     let known = ["--conversations", "--tokens", "--prompt", "--memory", "--seconds", "--threads", "--texts"];
     words.check(1, &known)?;
@@ -230,6 +258,7 @@ fn main() -> ExitCode {
             Some("image") => make_image(&words),
             Some("compile") => compile(&words),
             Some("serve") => serve(&words),
+            Some("first") => first(&words),
             Some("crowd") => run_crowd(&words),
             _ => bail!("{USAGE}"),
         }
