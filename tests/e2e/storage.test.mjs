@@ -305,29 +305,70 @@ describe("a full disk", () => {
   });
 });
 
-test("damage in storage is found, and that shard is fetched anew", async (t) => {
-  const { open, shardLog } = await visiting(t);
-  const page = await open();
-  await loaded(page);
-  const requests = shardLog().length;
-  const damage = (sha256) =>
-    page.evaluate(async (name) => {
-      const place = await (await navigator.storage.getDirectory()).getDirectoryHandle("nomul-models");
-      const [folder] = await Array.fromAsync(place.values());
-      const stream = await (await folder.getFileHandle(name)).createWritable({ keepExistingData: true });
-      await stream.write({ type: "write", position: 5000, data: new Uint8Array(100) });
-      await stream.close();
-    }, sha256);
-  await damage(long.sha256);
-  const { fromCache, stored } = await loaded(page);
-  assert.deepEqual([fromCache, stored], [total - long.bytes, { kind: "opfs" }]);
-  assert.deepEqual(
-    shardLog()
-      .slice(requests)
-      .map(({ file, sent }) => [file, sent]),
-    [[long.file, long.bytes]],
-  );
-  assert.equal((await loaded(page)).fromCache, total);
+describe("damage in storage", () => {
+  /** In the page: changes a file of the only model that is stored. `change` is a function's text, from bytes to bytes. */
+  const alter = (page, name, change) =>
+    page.evaluate(
+      async ([name, change]) => {
+        const place = await (await navigator.storage.getDirectory()).getDirectoryHandle("nomul-models");
+        const [folder] = await Array.fromAsync(place.values());
+        const file = await folder.getFileHandle(name);
+        const bytes = new Uint8Array(await (await file.getFile()).arrayBuffer());
+        const stream = await file.createWritable();
+        await stream.write(new Function("bytes", `return (${change})(bytes)`)(bytes));
+        await stream.close();
+      },
+      [name, String(change)],
+    );
+  /** The record with other digests of parts: `change` is the text of a function on them. */
+  const alterDigests = (page, change) =>
+    alter(
+      page,
+      "model.json",
+      `(bytes) => {
+        const record = JSON.parse(new TextDecoder().decode(bytes));
+        record.parts = (${change})(record.parts);
+        return JSON.stringify(record);
+      }`,
+    );
+  const flip = (bytes) => bytes.with(5000, bytes[5000] ^ 1);
+  const wrong = (parts) =>
+    Object.fromEntries(
+      Object.entries(parts).map(([name, { bytes, sha256 }]) => [
+        name,
+        { bytes, sha256: sha256.map(() => "0".repeat(64)) },
+      ]),
+    );
+
+  for (const [title, isDamaged, change] of [
+    ["is found by the digests of parts, and that shard is fetched anew", true, undefined],
+    ["is found by the engine where no digests were kept", true, () => undefined],
+    [
+      "is found where digests are no digests",
+      true,
+      (parts) => Object.fromEntries(Object.keys(parts).map((name) => [name, { bytes: 1 << 18, sha256: ["?"] }])),
+    ],
+    ["of digests has the shards fetched anew", false, wrong],
+  ]) {
+    test(title, async (t) => {
+      const { open, shardLog } = await visiting(t);
+      const page = await open();
+      await loaded(page);
+      const requests = shardLog().length;
+      if (change) await alterDigests(page, change);
+      if (isDamaged) await alter(page, long.sha256, flip);
+      const { fromCache, stored } = await loaded(page);
+      const anew = isDamaged ? [long] : list;
+      assert.deepEqual([fromCache, stored], [total - sum(anew.map(({ bytes }) => bytes)), { kind: "opfs" }]);
+      assert.deepEqual(
+        shardLog()
+          .slice(requests)
+          .map(({ file, sent }) => [file, sent]),
+        anew.map(({ file, bytes }) => [file, bytes]),
+      );
+      assert.equal((await loaded(page)).fromCache, total);
+    });
+  }
 });
 
 describe("a model on another site", () => {

@@ -314,6 +314,12 @@ impl Model {
         self.stream.push(bytes, &mut self.weights)
     }
 
+    /// The caller has checked every byte of the shard that comes next: its SHA-256 is not. Without effect within a shard, and
+    /// gone with it, or when it is rewound. All else is checked as ever.
+    pub fn trust(&mut self) {
+        self.stream.trust();
+    }
+
     /// Forgets what has come of the shard that is being received, also after an error: its bytes may be pushed anew.
     pub fn rewind(&mut self) {
         self.stream.rewind(&mut self.weights);

@@ -71,7 +71,8 @@ pub struct Stream<T> {
     taken: u64,
     /// Bytes of all shards so far.
     received: u64,
-    hash: Sha256,
+    /// Of the current shard; none where the caller has checked it.
+    hash: Option<Sha256>,
     /// The first error; everything after it is refused with the same.
     failed: Option<Error>,
 }
@@ -88,7 +89,7 @@ impl<T: Clone> Stream<T> {
             part: Part::Length(Vec::new()),
             taken: 0,
             received: 0,
-            hash: Sha256::new(),
+            hash: Some(Sha256::new()),
             failed: None,
         }
     }
@@ -115,6 +116,14 @@ impl<T: Clone> Stream<T> {
         result
     }
 
+    /// The caller has checked every byte of the shard that comes next, so it is not hashed here. Without effect when some of
+    /// the shard has come already.
+    pub fn trust(&mut self) {
+        if self.taken == 0 {
+            self.hash = None;
+        }
+    }
+
     /// Forgets what came of the shard that is being received, and the error that it ended with.
     pub fn rewind(&mut self, sink: &mut impl Sink<T>) {
         for name in self.current.drain(..) {
@@ -123,7 +132,7 @@ impl<T: Clone> Stream<T> {
         self.received -= self.taken;
         self.taken = 0;
         self.part = Part::Length(Vec::new());
-        self.hash = Sha256::new();
+        self.hash = Some(Sha256::new());
         self.failed = None;
         sink.rewind();
     }
@@ -136,7 +145,9 @@ impl<T: Clone> Stream<T> {
             let left = shard.bytes - self.taken;
             let now = left.min(bytes.len() as u64) as usize;
             let (these, rest) = bytes.split_at(now);
-            self.hash.update(these);
+            if let Some(hash) = &mut self.hash {
+                hash.update(these);
+            }
             self.shard_bytes(these, sink).map_err(|e| e.at(&self.shards[self.position].file))?;
             self.taken += now as u64;
             self.received += now as u64;
@@ -253,9 +264,11 @@ impl<T: Clone> Stream<T> {
         if !matches!(&self.part, Part::Data { spans, .. } if spans.is_empty()) {
             bail!(Format, "{}: ends within its header", shard.file);
         }
-        let digest: [u8; 32] = core::mem::take(&mut self.hash).finalize().into();
-        if digest != shard.sha256 {
-            bail!(Checksum, "{}: SHA-256 is {}, not {}", shard.file, hex(&digest), hex(&shard.sha256));
+        if let Some(hash) = self.hash.replace(Sha256::new()) {
+            let digest: [u8; 32] = hash.finalize().into();
+            if digest != shard.sha256 {
+                bail!(Checksum, "{}: SHA-256 is {}, not {}", shard.file, hex(&digest), hex(&shard.sha256));
+            }
         }
         if self.position + 1 == self.shards.len()
             && let Some(name) = self.expected.keys().find(|name| !self.seen.contains(*name))

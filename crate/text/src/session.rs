@@ -247,6 +247,11 @@ impl Session {
         self.model.push(bytes)
     }
 
+    /// Takes the next shard without its SHA-256, see [`Model::trust`].
+    pub fn trust(&mut self) {
+        self.model.trust();
+    }
+
     /// Forgets what has come of the shard that is being received, see [`Model::rewind`].
     pub fn rewind(&mut self) {
         self.model.rewind();

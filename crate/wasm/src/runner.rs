@@ -40,6 +40,13 @@ impl Runner {
         }
     }
 
+    pub fn trust(&mut self) {
+        match self {
+            Runner::Session(session) => session.trust(),
+            Runner::Encoder(encoder) => encoder.model_mut().trust(),
+        }
+    }
+
     pub fn rewind(&mut self) {
         match self {
             Runner::Session(session) => session.rewind(),

@@ -44,6 +44,8 @@ export interface Engine {
   shards(): Shard[];
   /** Takes the next bytes of all shards; a shard counts when it is whole and its checksum is right. */
   push(bytes: Uint8Array): void;
+  /** Every byte of the shard that comes next has been checked: its checksum is not. */
+  trust(): void;
   /** Forgets what came of a shard that is not whole, and the error that it ended with. */
   rewind(): void;
   progress(): EngineProgress;

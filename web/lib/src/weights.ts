@@ -5,6 +5,7 @@ import { Changed } from "./read.js";
 import type { Feed, Missing } from "./segments.js";
 import type { Bytes } from "./source.js";
 import type { Keeping } from "./storage/keeping.js";
+import type { Ledger } from "./storage/parts.js";
 
 /** Thrown where bytes are not those of the shard; the cause says how. */
 class Damaged extends Error {}
@@ -40,7 +41,10 @@ export class Weights {
     progress.ahead = () => this.#kept - progress.fromCache + feed.waiting;
   }
 
-  /** Brings one shard, the next in order. The engine checks its SHA-256 before it uses it. */
+  /**
+   * Brings one shard, the next in order. The engine checks its SHA-256 before it uses it, but for one whose parts are compared
+   * with what they were when it had.
+   */
   async shard(position: number): Promise<void> {
     const { file, from } = this.#missing[position]!;
     const progress = this.#progress;
@@ -48,8 +52,14 @@ export class Weights {
     progress.file = file.name;
     progress.update();
     try {
-      await this.#fromStorage(position);
-      await this.#fromNetwork(position, this.#feed.rest(position));
+      const compared = this.#keeping.compared(position);
+      if (compared !== undefined) {
+        this.#engine.trust();
+        return await this.#fromStorage(position, compared);
+      }
+      const ledger = this.#keeping.ledger();
+      await this.#fromStorage(position, this.#keeping.read(position), ledger);
+      await this.#fromNetwork(position, this.#feed.rest(position), ledger);
     } catch (error) {
       if (!(error instanceof Damaged || error instanceof Changed)) throw error;
       // Whatever is wrong, old bytes or new ones: once more, all of it, from the network.
@@ -57,18 +67,21 @@ export class Weights {
       progress.fromCache = fromCache;
       file.validator = undefined;
       await this.#forget(position);
-      await this.#fromNetwork(position, this.#feed.anew(position)).catch(async (error: unknown) => {
-        if (!(error instanceof Damaged)) throw error;
-        await this.#forget(position);
-        throw error.cause;
-      });
+      await this.#fromNetwork(position, this.#feed.anew(position), this.#keeping.ledger()).catch(
+        async (error: unknown) => {
+          if (!(error instanceof Damaged)) throw error;
+          await this.#forget(position);
+          throw error.cause;
+        },
+      );
     }
   }
 
-  async #fromStorage(position: number): Promise<void> {
+  async #fromStorage(position: number, parts: AsyncIterable<Bytes>, ledger?: Ledger): Promise<void> {
     try {
-      for await (const part of this.#keeping.read(position)) {
+      for await (const part of parts) {
         this.#push(part);
+        ledger?.add(part);
         this.#progress.fromCache += part.length;
         this.#progress.update();
       }
@@ -79,14 +92,16 @@ export class Weights {
     }
   }
 
-  async #fromNetwork(position: number, parts: AsyncIterable<Bytes>): Promise<void> {
+  async #fromNetwork(position: number, parts: AsyncIterable<Bytes>, ledger?: Ledger): Promise<void> {
     const { file } = this.#missing[position]!;
     for await (const part of parts) {
       this.#push(part);
+      ledger?.add(part);
       await this.#keeping.append(position, part, file.validator);
       this.#progress.stored = this.#keeping.stored;
       this.#progress.update();
     }
+    if (ledger) this.#keeping.remember(position, ledger);
   }
 
   /** Each part goes straight into the engine, which keeps weights in one place. */

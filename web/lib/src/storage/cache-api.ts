@@ -83,6 +83,8 @@ async function openShelf(cache: Cache, url: string, shards: Shard[]): Promise<Sh
         reader?.cancel().catch(() => undefined);
       }
     },
+    compared: () => undefined,
+    remember: () => undefined,
     async append(position, bytes) {
       const { bytes: length } = shards[position]!;
       adding ??= add(cache, keys[position]!, length);

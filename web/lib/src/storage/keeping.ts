@@ -2,6 +2,7 @@
 import type { Shard } from "../engine.js";
 import type { Stored } from "../load-types.js";
 import type { Bytes } from "../source.js";
+import { Ledger } from "./parts.js";
 import { makeRoom, removeOldest } from "./room.js";
 import type { Shelf } from "./store.js";
 import type { Places } from "./stores.js";
@@ -18,6 +19,8 @@ export class Keeping {
   /** Nothing can be read or written without one. */
   readonly #shelf: Shelf | undefined;
   readonly #options: KeepOptions;
+  /** Digests that are being made. */
+  readonly #remembering: Promise<void>[] = [];
   /** Shards that another tab is adding. */
   readonly #busy = new Set<number>();
 
@@ -74,6 +77,25 @@ export class Keeping {
     if (this.length(position) > 0) yield* this.#shelf!.read(position);
   }
 
+  /** All of a shard, no byte of which is another than when it was stored; `undefined` where that is not known beforehand. */
+  compared(position: number): AsyncIterable<Bytes> | undefined {
+    return this.#shelf?.compared(position);
+  }
+
+  /** What digests a shard as it passes by, where digests can be kept. */
+  ledger(): Ledger | undefined {
+    return this.stored.kind === "opfs" ? new Ledger() : undefined;
+  }
+
+  /** Notes what has passed of a shard, all of which is right. */
+  remember(position: number, ledger: Ledger): void {
+    const remember = async () => {
+      const digests = await ledger.end();
+      if (this.length(position) === this.#options.shards[position]!.bytes) this.#shelf?.remember(position, digests);
+    };
+    this.#remembering.push(remember().catch(() => undefined));
+  }
+
   /** Keeps the next bytes of a shard, if it can. */
   async append(position: number, bytes: Bytes, validator: string | undefined): Promise<void> {
     if (this.#shelf === undefined || this.stored.kind === "none" || this.#busy.has(position)) return;
@@ -106,6 +128,7 @@ export class Keeping {
 
   /** The model is complete: an older version of it is of no more use. */
   async complete(): Promise<void> {
+    await Promise.all(this.#remembering);
     const whole = this.#options.shards.every(({ bytes }, position) => this.length(position) === bytes);
     if (whole) await this.#shelf?.tidy().catch(() => 0);
   }

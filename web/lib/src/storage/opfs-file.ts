@@ -3,6 +3,7 @@ import type { Shard } from "../engine.js";
 import type { Bytes } from "../source.js";
 import { tuning } from "../tuning.js";
 import { turn } from "../turn.js";
+import { compared, type PartDigests } from "./parts.js";
 
 /** A file that is open in a worker. The types of TypeScript for pages leave it out. */
 export interface AccessHandle {
@@ -102,6 +103,25 @@ export class OpfsFile {
       await turn();
     }
     if (this.complete) this.close();
+  }
+
+  /** All of it, each part compared with its digest. */
+  async *compared(digests: PartDigests): AsyncGenerator<Bytes, void, void> {
+    if (this.#file === undefined) return;
+    const handle = (this.#handle ??= await access(this.#file, "read-only"));
+    const slow = handle === undefined ? await this.#file.getFile() : undefined;
+    const readSlowly = async (part: Bytes, at: number) => {
+      const bytes = new Uint8Array(await slow!.slice(at, at + part.length).arrayBuffer());
+      part.set(bytes);
+      return bytes.length;
+    };
+    const read = handle ? (part: Bytes, at: number) => handle.read(part, { at }) : readSlowly;
+    for await (const part of compared(this.#shard, digests, read)) {
+      yield part;
+      // An abort has to get through.
+      await turn();
+    }
+    this.close();
   }
 
   append(bytes: Bytes): void {

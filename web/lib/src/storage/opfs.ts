@@ -5,6 +5,7 @@
  */
 import type { Shard } from "../engine.js";
 import { parseObject } from "../json.js";
+import { digestsOf } from "./parts.js";
 import { OpfsFile, takeFile, type AccessHandle, type Folder } from "./opfs-file.js";
 import type { Listed, ModelRecord, Shelf, Store } from "./store.js";
 
@@ -74,7 +75,19 @@ async function readRecord(folder: Folder): Promise<ModelRecord | undefined> {
 async function openShelf(place: (create: boolean) => Promise<Folder>, url: string, shards: Shard[]): Promise<Shelf> {
   let folder = await place(false).catch(() => undefined);
   const before = folder && (await readRecord(folder));
-  const record: ModelRecord = { url, shards, lastUsed: Date.now(), validators: { ...before?.validators } };
+  const parts = Object.fromEntries(
+    shards.flatMap((shard) => {
+      const digests = digestsOf(shard, before?.parts?.[shard.sha256]);
+      return digests === undefined ? [] : [[shard.sha256, digests]];
+    }),
+  );
+  const record = {
+    url,
+    shards,
+    lastUsed: Date.now(),
+    validators: { ...before?.validators },
+    parts,
+  } satisfies ModelRecord;
   let recordFile: AccessHandle | undefined;
   const files = await Promise.all(shards.map((shard) => OpfsFile.find(folder, shard)));
 
@@ -104,6 +117,14 @@ async function openShelf(place: (create: boolean) => Promise<Folder>, url: strin
       return [...ready.keys()].filter((position) => !ready[position]);
     },
     read: (position) => files[position]!.read(),
+    compared(position) {
+      const digests = parts[shards[position]!.sha256];
+      return digests && files[position]!.complete ? files[position]!.compared(digests) : undefined;
+    },
+    remember(position, digests) {
+      parts[shards[position]!.sha256] = digests;
+      save();
+    },
     async append(position, bytes, validator) {
       const file = files[position]!;
       const { sha256 } = shards[position]!;

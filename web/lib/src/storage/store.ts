@@ -1,6 +1,7 @@
 /** What a place offers that keeps models. */
 import type { Shard } from "../engine.js";
 import type { Bytes } from "../source.js";
+import type { PartDigests } from "./parts.js";
 
 /** What is written down about a model that is kept. */
 export interface ModelRecord {
@@ -11,6 +12,8 @@ export interface ModelRecord {
   lastUsed: number;
   /** What the server called the version of a shard that is not complete, by the shard's checksum. */
   validators: Record<string, string>;
+  /** Digests of the parts of shards that are complete, by the shard's checksum. */
+  parts?: Record<string, PartDigests>;
 }
 
 /** A kept model, seen from outside. */
@@ -46,6 +49,10 @@ export interface Shelf {
   prepare(): Promise<number[]>;
   /** What is here of a shard. A part is overwritten by the next one. */
   read(position: number): AsyncIterable<Bytes>;
+  /** A whole shard, each part compared with its digest, overwritten by a later one; `undefined` where there are no digests. */
+  compared(position: number): AsyncIterable<Bytes> | undefined;
+  /** Notes the digests of a whole shard, where they can be kept. */
+  remember(position: number, digests: PartDigests): void;
   /** Adds the next bytes of a shard. */
   append(position: number, bytes: Bytes, validator: string | undefined): Promise<void>;
   /** Forgets the bytes of a shard: they are damaged. Answers whether it can be added anew. */
