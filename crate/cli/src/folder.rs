@@ -17,8 +17,10 @@ const CHUNK: usize = 1 << 20;
 
 /// An error of the operating system, with the path it is about.
 pub fn io(path: &Path, error: std::io::Error) -> Error {
-    let code = if error.kind() == std::io::ErrorKind::NotFound { Code::Missing } else { Code::Io };
-    Error::new(code, format!("{}: {error}", path.display()))
+    let missing = error.kind() == std::io::ErrorKind::NotFound;
+    // In a sandbox what was not opened for the command is not there either.
+    let hint = if missing && cfg!(target_family = "wasm") { "; was its folder opened, with --dir?" } else { "" };
+    Error::new(if missing { Code::Missing } else { Code::Io }, format!("{}: {error}{hint}", path.display()))
 }
 
 fn read(folder: &Path, file: &str) -> Result<Vec<u8>> {
