@@ -2,20 +2,22 @@
 
 import { setup } from "./setup.mjs";
 import { isScript, main } from "./shared/command.mjs";
+import { profile } from "./shared/folders.mjs";
 import { all, check } from "./shared/suite.mjs";
 
+// To share what the command's own build has compiled.
+const PROFILE = ["--profile", profile];
 const HOST = ["--manifest-path", "crate/edge/host/Cargo.toml"];
 
 /** Every check: what the user reads, the program and its words. The types of web/ need the package's bindings to be built. */
 const CHECKS = [
   ["rustfmt", "cargo", ["fmt", "--all", "--check"]],
   ["rustfmt, what runs wasmtime", "cargo", ["fmt", "--all", "--check", ...HOST]],
-  // In release, to share what the command's own build has compiled.
-  ["clippy", "cargo", ["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]],
+  ["clippy", "cargo", ["clippy", ...PROFILE, "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]],
   [
     "clippy, the server",
     "cargo",
-    ["clippy", "--release", "-p", "nomul-edge", "--features", "server", "--quiet", "--", "-D", "warnings"],
+    ["clippy", ...PROFILE, "-p", "nomul-edge", "--features", "server", "--quiet", "--", "-D", "warnings"],
   ],
   ["prettier", "npx", ["prettier", "--check", "--log-level", "warn", "."]],
   ["eslint", "npx", ["eslint", "."]],

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { Failure, answer, isScript, main, onPath, run, say } from "./shared/command.mjs";
 import { OTHERS, findChromium, lack } from "./shared/browser.mjs";
-import { cache, cargoTool, nomul, root } from "./shared/folders.mjs";
+import { cache, cargoTool, nomul, profile, root } from "./shared/folders.mjs";
 import { haveRustSources } from "./shared/rust.mjs";
 
 const TARGETS = ["wasm32-unknown-unknown", "wasm32-wasip1"];
@@ -165,7 +165,7 @@ async function otherBrowsers() {
 /** Cargo knows best whether there is anything to build, and needs a fraction of a second to find out. */
 async function nativeCommand() {
   if (!existsSync(nomul)) say("- building the nomul command");
-  await run("cargo", ["build", "--release", "--quiet", "-p", "nomul-cli"]);
+  await run("cargo", ["build", "--profile", profile, "--quiet", "-p", "nomul-cli"]);
 }
 
 /** Brings the machine to where everything builds; with `tests`, also to where everything can be tested. */

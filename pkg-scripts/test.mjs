@@ -1,5 +1,6 @@
 // npm test: everything that is checked, on every engine at hand.
 
+import "./shared/quick.mjs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { buildEdge } from "./build-edge.mjs";
@@ -10,11 +11,11 @@ import { setup } from "./setup.mjs";
 import { Failure, isScript, main } from "./shared/command.mjs";
 import { buildAhead } from "./shared/ahead.mjs";
 import { COMMAND_ENGINES, prepareEngines } from "./shared/engines.mjs";
-import { edgeComponent, edgeHost, edgeHostTarget, root } from "./shared/folders.mjs";
+import { edgeComponent, edgeHost, edgeHostTarget, profile, root } from "./shared/folders.mjs";
 import { all, check, nodeTests } from "./shared/suite.mjs";
 
 /** Fast enough for tests that quantise, and compiled soon. */
-const QUICK = ["--profile", "quick"];
+const QUICK = ["--profile", profile];
 
 /** Of components, of each kind one: the other differs in the kernel's instructions, which other suites hold to the same bits. */
 const COMPONENTS = ["nomul-simd", "server-simd"];

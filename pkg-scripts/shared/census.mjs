@@ -2,13 +2,13 @@
 
 import { join } from "node:path";
 import { output, run } from "./command.mjs";
-import { root, target } from "./folders.mjs";
+import { profile, root, target } from "./folders.mjs";
 
 /** The program. */
-export const census = join(target, "release", process.platform === "win32" ? "nomul-census.exe" : "nomul-census");
+export const census = join(target, profile, process.platform === "win32" ? "nomul-census.exe" : "nomul-census");
 
 /** Builds it, or finds that there is nothing to do. */
-export const buildCensus = () => run("cargo", ["build", "--release", "--quiet", "-p", "nomul-census"]);
+export const buildCensus = () => run("cargo", ["build", "--profile", profile, "--quiet", "-p", "nomul-census"]);
 
 /** The module of an engine, as it is published. */
 export const moduleOf = (build) => join(root, "web", "lib", "wasm", build, "nomul_bg.wasm");

@@ -19,8 +19,11 @@ export const cache = join(root, ".cache");
 /** The static site and the packed package. */
 export const dist = join(root, "dist");
 
+/** The profile of Cargo.toml that native programs are built by. */
+export const profile = process.env.NOMUL_PROFILE ?? "release";
+
 /** The native command. */
-export const nomul = join(target, "release", `nomul${executable}`);
+export const nomul = join(target, profile, `nomul${executable}`);
 
 /** The command as a WASI module; `build` is `simd` or `relaxed`. */
 export const wasiModule = (build) => join(target, "wasi", `nomul-${build}.wasm`);
