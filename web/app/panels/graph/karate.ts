@@ -36,3 +36,11 @@ export const karateClub = MET.split("\n")
     return others.map((other) => `${member} ${other}`);
   })
   .join("\n");
+
+const HI = new Set("1 2 3 4 5 6 7 8 9 11 12 13 14 17 18 20 22".split(" "));
+
+/** Whom each member followed when the club split: its teacher, or the officer who ran it. Named as NetworkX names them. */
+export const karateFactions = {
+  name: "factions",
+  of: new Map(Array.from({ length: 34 }, (_, i) => `${i + 1}`).map((key) => [key, HI.has(key) ? "Mr. Hi" : "Officer"])),
+};
