@@ -103,11 +103,10 @@ struct Said {
     prompt_tokens: u32,
 }
 
-async fn say(ready: &mut Ready, prompt: &str, tokens: u32) -> Result<Said> {
-    let Ready { store, runtime, model, .. } = ready;
-    let models = runtime.nomul_runtime_models();
-    let options = Options {
-        max_tokens: Some(tokens),
+/// The most probable tokens, just so many.
+pub fn greedy(max_tokens: u32) -> Options {
+    Options {
+        max_tokens: Some(max_tokens),
         temperature: None,
         top_k: None,
         top_p: None,
@@ -120,8 +119,13 @@ async fn say(ready: &mut Ready, prompt: &str, tokens: u32) -> Result<Said> {
         stop: Vec::new(),
         ignore_eos: Some(true),
         logprobs: None,
-    };
-    let generation = models.model().call_complete(&mut *store, *model, prompt, &options).await??;
+    }
+}
+
+async fn say(ready: &mut Ready, prompt: &str, tokens: u32) -> Result<Said> {
+    let Ready { store, runtime, model, .. } = ready;
+    let models = runtime.nomul_runtime_models();
+    let generation = models.model().call_complete(&mut *store, *model, prompt, &greedy(tokens)).await??;
     let (mut text, mut first_token) = (String::new(), None);
     loop {
         match models.generation().call_next(&mut *store, generation).await?? {

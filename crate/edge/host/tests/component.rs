@@ -11,15 +11,18 @@ use std::{
     time::Duration,
 };
 
-use nomul_edge_host::bindings::runtime::{
-    Runtime,
-    exports::nomul::runtime::{
-        documents::{Hit as Document, Vector},
-        graphs::{Direction, EmbeddingOptions, GraphOptions},
-        models::{Event, Finish, Message, Options, Wanted},
-        search::{Kind, Metric, Mode, Vectors},
-        types::{Code, Files},
+use nomul_edge_host::{
+    bindings::runtime::{
+        Runtime,
+        exports::nomul::runtime::{
+            documents::{Hit as Document, Vector},
+            graphs::{Direction, EmbeddingOptions, GraphOptions},
+            models::{Event, Finish, Message, Options, Wanted},
+            search::{Kind, Metric, Mode, Vectors},
+            types::{Code, Files},
+        },
     },
+    crowd::greedy,
 };
 use serde_json::Value;
 use wasmtime::{
@@ -61,24 +64,6 @@ fn files() -> Files {
         tokenizer_config: Some(file("tokenizer_config.json")),
         generation_config: Some(file("generation_config.json")),
         chat_template: None,
-    }
-}
-
-fn options(max_tokens: u32) -> Options {
-    Options {
-        max_tokens: Some(max_tokens),
-        temperature: None,
-        top_k: None,
-        top_p: None,
-        min_p: None,
-        repetition_penalty: None,
-        presence_penalty: None,
-        frequency_penalty: None,
-        logit_bias: Vec::new(),
-        seed: None,
-        stop: Vec::new(),
-        ignore_eos: Some(true),
-        logprobs: None,
     }
 }
 
@@ -130,7 +115,7 @@ impl Instance {
 
     fn start(&mut self, model: ResourceAny, prompt: &[u32], tokens: u32) -> Result<Result<ResourceAny, Error>> {
         let guest = self.runtime.nomul_runtime_models().model();
-        wait(guest.call_start(&mut self.store, model, prompt, &options(tokens))).map(|done| done.map_err(Error::from))
+        wait(guest.call_start(&mut self.store, model, prompt, &greedy(tokens))).map(|done| done.map_err(Error::from))
     }
 
     fn next(&mut self, generation: ResourceAny) -> Result<Result<Event, Error>> {
@@ -328,7 +313,7 @@ fn what_is_impossible_is_an_error_and_leaves_it_whole() {
     assert_eq!(code(instance.start(model, &[1, 99_999], 1)), Code::Input);
     assert_eq!(code(instance.start(model, &[1; 513], 1)), Code::Capacity);
     let guest = instance.runtime.nomul_runtime_models().model();
-    let cold = Options { temperature: Some(f32::NAN), ..options(1) };
+    let cold = Options { temperature: Some(f32::NAN), ..greedy(1) };
     let error = wait(guest.call_start(&mut instance.store, model, &[1], &cold)).unwrap().unwrap_err();
     assert_eq!(error.code, Code::Input);
     let error = wait(guest.call_load_state(&mut instance.store, model, &[7; 100])).unwrap().unwrap_err();
