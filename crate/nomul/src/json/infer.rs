@@ -20,7 +20,7 @@ const MOST_PATHS: usize = 10_000;
 /// Numbers that are kept of a path, evenly over all that came.
 const MOST_NUMBERS: usize = 1_024;
 /// The share of the places that tell equal numbers from near ones, and the same of dates and texts.
-const EXACT_NUMBER: f64 = 0.625;
+const EXACT_NUMBER: f64 = 0.75;
 const EXACT_DATE: f64 = 0.5;
 const EXACT_TEXT: f64 = 0.25;
 /// What the words of a text weigh, over the root of how many there are.
@@ -151,12 +151,12 @@ impl Inference {
     /// Adds hints to a schema for the paths that it has none for:
     ///
     /// - numbers are linear, and similar within a quarter of the range that nine of ten lie in; if all are over zero and
-    ///   spread over a factor of 50, ratios count instead;
+    ///   spread over a factor of 20, ratios count instead;
     /// - strings are dates if nearly all are, words if there are two or more in most and the strings differ, else whole;
     ///   words weigh 0.7 times the root of how many there are (a sum of so many vectors weighs that root), in quarters;
     /// - of the places of dates, half tell whether two are equal and most of the others whether they are as near as dates
     ///   that follow each other are here; the rest reaches over a quarter of the time that nine of ten lie in;
-    /// - five eighths of the places of numbers and a quarter of those of texts tell whether two are equal at all, since
+    /// - three quarters of the places of numbers and a quarter of those of texts tell whether two are equal at all, since
     ///   most that are near each other belong to different things, and what is equal mostly to one (measured: `npm run
     ///   bench -- json`);
     /// - arrays are bags if strings that come again come in other places as well, else ordered.
@@ -211,7 +211,7 @@ fn number_mode(sorted: &[f64]) -> Option<NumberMode> {
     let (low, high) = (quantile(sorted, 0.05), quantile(sorted, 0.95));
     // Half of each, because the difference of two large numbers can be more than a float holds.
     let unit = (high / 2.0 - low / 2.0) / 2.0;
-    if low > 0.0 && high / low > 50.0 {
+    if low > 0.0 && high / low > 20.0 {
         return Some(NumberMode::Log { small: low, octaves: 1.0 });
     }
     (unit > 0.0).then_some(NumberMode::Linear { unit })

@@ -195,7 +195,7 @@ fn a_schema_is_inferred_written_and_read() {
     assert!(schema.paths["mixed"].number.is_some() && schema.paths["mixed"].string == Some(StringMode::Words));
     assert_eq!(
         [schema.paths["wide"].exact, schema.paths["at"].exact, schema.paths["name"].exact],
-        [Some(0.625), Some(0.5), Some(0.25)]
+        [Some(0.75), Some(0.5), Some(0.25)]
     );
     let Some(NumberMode::Linear { unit }) = schema.paths["items[].n"].number else { panic!() };
     assert!((unit - 90.0).abs() < 2.0, "{unit}");
