@@ -27,7 +27,7 @@ const GOALS = {
 };
 
 /** Sixteen tokens in SmolLM2's vocabulary. */
-const PROMPT = "The tower clock had stopped at noon, and nobody in the village could";
+const PROMPT = "The tower clock had stopped at noon, and nobody in the village could say why";
 const CONVERSATIONS = 100;
 const CONTEXT = 512;
 const MEMORY = ["--memory", "256"];
@@ -100,7 +100,7 @@ const PARTS = {
     const found = await edge("crowd", image, ...words, ...MEMORY);
     const weights = await weightsOf(folder);
     // What a conversation holds that has filled its context.
-    const long = `${PROMPT} say why. `.repeat(26);
+    const long = `${PROMPT}. `.repeat(26);
     const full = await edge("crowd", image, "--conversations", "4", "--tokens", "8", "--prompt", long, ...MEMORY);
     return {
       crowd: found,
