@@ -125,6 +125,49 @@ describe("a second visit", () => {
     });
   }
 
+  test("does not read again what conversations begin with", async (t) => {
+    const { open } = await visiting(t);
+    const page = await open();
+    const ask = (content, { cache, damage } = {}) =>
+      page.evaluate(
+        async ([content, cache, damage]) => {
+          const { load } = await import("/build/index.js");
+          const model = await load("/model/", { build: "simd", cache });
+          const messages = [
+            { role: "system", content: "Answer in rhymes, and never in more than four lines." },
+            { role: "user", content },
+          ];
+          const { choices, usage } = await model.chat({ messages, max_tokens: 6, temperature: 0 });
+          const answer = [choices[0].message.content, usage.prompt_tokens_details.cached_tokens];
+          if (cache === undefined) {
+            const place = await (await navigator.storage.getDirectory()).getDirectoryHandle("nomul-models");
+            const [folder] = await Array.fromAsync(place.values());
+            const kept = () => folder.getFileHandle("beginning");
+            const size = async () => (await (await kept()).getFile()).size;
+            // It is made when nobody waits.
+            while (!(await size().catch(() => 0))) await new Promise((resolve) => setTimeout(resolve, 5));
+            await model.dispose();
+            if (damage) {
+              const stream = await (await kept()).createWritable({ keepExistingData: true });
+              await stream.write({ type: "write", position: 60, data: new Uint8Array([7, 7, 7]) });
+              await stream.close();
+            }
+          }
+          return answer;
+        },
+        [content, cache, damage],
+      );
+    const [, first] = await ask("What is rain?");
+    const [second, saved] = await ask("Who sings?", { damage: true });
+    const [third, lost] = await ask("Who sings?");
+    const [never, none] = await ask("Who sings?", { cache: false });
+    assert.deepEqual([first, lost, none], [0, 0, 0]);
+    assert.ok(saved > 8, `${saved} tokens were not read again`);
+    assert.deepEqual([second, third], [never, never]);
+    const { models } = await storage(page);
+    assert.ok(models[0].complete && models[0].bytes > total);
+  });
+
   test("has nothing where nothing can be stored, or is to be", async (t) => {
     const { open, sent } = await visiting(t);
     const page = await open();

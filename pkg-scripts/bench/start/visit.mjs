@@ -23,7 +23,10 @@ async function inBrowser(profile, patience, work) {
   }
 }
 
-/** Opens an engine and asks it. Moments are in milliseconds from the navigation. */
+/** How long a visitor stays who has an answer, in milliseconds. */
+const STAY = 1500;
+
+/** Opens an engine, asks it, and stays for a moment. Moments are in milliseconds from the navigation. */
 export const visitEngine = (profile, url, patience) =>
   inBrowser(profile, patience, async (page) => {
     await page.goto(url);
@@ -32,6 +35,7 @@ export const visitEngine = (profile, url, patience) =>
       return Promise.race([globalThis.outcome, late]);
     }, patience);
     if (found.first_token === undefined) throw new Failure("no token came");
+    await page.waitForTimeout(STAY);
     return found;
   });
 
@@ -79,8 +83,8 @@ function watch() {
 }
 
 /**
- * Opens the page as a visitor does, asks `question`, reads a few words, and waits for the rest of the model. Moments as
- * above, and the longest time that the page did not react. With categories to `trace` it looks at the treemap too, and answers
+ * Opens the page as a visitor does, asks `question`, reads a few words, waits for the rest of the model and stays for a
+ * moment. Moments as above, and the longest time that the page did not react. With categories to `trace` it looks at the treemap too, and answers
  * with what the browser wrote down.
  */
 export const visitPage = (profile, url, patience, question, { trace: categories } = {}) =>
@@ -110,6 +114,7 @@ export const visitPage = (profile, url, patience, question, { trace: categories 
       const trace = JSON.parse(String(await browser.stopTracing()));
       traced = { trace, cells: await page.evaluate(() => document.querySelectorAll("[role=option]").length) };
     }
+    await page.waitForTimeout(STAY);
     const { page: there, usable, asked, token, all, ...rest } = await page.evaluate(() => globalThis.moments);
     const { paint: first_paint, scripts, tasks } = rest;
     const longest_task = tasks.length > 0 ? Math.max(...tasks) : undefined;

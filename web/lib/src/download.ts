@@ -99,6 +99,11 @@ export class Download {
     return { config, index, tokenizer, tokenizerConfig, template, generationConfig };
   }
 
+  /** Where keys and values of what conversations begin with are kept; `undefined` while no weights were asked for. */
+  async keeping(): Promise<Keeping | undefined> {
+    return (await this.#stream)?.keeping;
+  }
+
   /** Asks for the first weights. */
   async #begin(shards: Shard[]): Promise<Stream> {
     const { url, cache, evict, startAtPlanes = Infinity, signal } = this.#options;
@@ -118,7 +123,7 @@ export class Download {
     const progress = this.#progress;
     progress.engine = () => engine.progress();
     progress.phase = "weights";
-    const { shards, keeping, missing, feed } = await (this.#stream ?? this.#begin(engine.shards()));
+    const { shards, keeping, missing, feed } = await (this.#stream ??= this.#begin(engine.shards()));
     progress.stored = keeping.stored;
     const weights = new Weights(engine, shards, keeping, missing, feed, progress, this.#options.signal);
     // A download that stalls must be seen to stall: its speed falls although nothing comes.

@@ -1,5 +1,6 @@
 /** The worker's side: one model, its download, and the calls upon it. */
 import { Asker } from "./asker.js";
+import { Beginning } from "./beginning.js";
 import { Turns, answerCalls, type HandlersOf } from "./calls.js";
 import type { Build } from "./detect.js";
 import { Download } from "./download.js";
@@ -70,6 +71,9 @@ class Session {
   readonly #kept = new Kept();
   readonly #done = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
   #timings: Timings | undefined;
+  #beginning: Beginning | undefined;
+  /** Stops what is done while nobody waits. */
+  #idle = new AbortController();
   /** Settles when all weights are here. */
   #rest: Promise<void> = Promise.resolve();
   /** Stops the download. */
@@ -178,6 +182,7 @@ class Session {
     const { contextLength } = args;
     const engine = new EngineClass(config, index, tokenizer, tokenizerConfig, generationConfig, contextLength);
     engine.useTeam?.();
+    const beginning = engine.isEncoder ? undefined : new Beginning(download.keeping());
     this.#engine = engine;
     this.#memory = memory;
     this.#template = template;
@@ -191,6 +196,8 @@ class Session {
       this.#rest = download.weights(engine, enough);
       this.#rest.then(resolve, reject);
     });
+    await beginning?.restore(engine);
+    this.#beginning = beginning;
     return { kind: engine.isEncoder ? "encoder" : "decoder", contextLength: engine.contextLength, ...running };
   }
 
@@ -231,11 +238,21 @@ class Session {
     const { prompt_tokens, prompt_tokens_details } = result.usage;
     this.#done.prompt_tokens += prompt_tokens - prompt_tokens_details.cached_tokens;
     this.#timings = result.timings;
+    this.#keepBeginning(engine, args).catch(() => undefined);
     return result;
+  }
+
+  /** For later visits, as soon as all weights are here and nobody waits. */
+  async #keepBeginning(engine: Engine, args: GenerateArguments): Promise<void> {
+    await this.#rest;
+    const { signal } = (this.#idle = new AbortController());
+    const enter = () => this.#kept.enter(READING, engine);
+    await this.#turns.take(signal, () => this.#beginning?.keep(engine, this.#template!, args, enter, signal));
   }
 
   /** Uses the engine alone, with the keys and values of a conversation in it. */
   #inTurn<T>(signal: AbortSignal, conversation: number, use: (engine: Engine) => T | Promise<T>): Promise<T> {
+    this.#idle.abort();
     return this.#turns.take(signal, () => {
       const engine = this.#ready;
       this.#kept.enter(conversation, engine);

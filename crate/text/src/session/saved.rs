@@ -50,8 +50,9 @@ impl Session {
         Ok(image)
     }
 
-    /// Goes back to what was saved, of this model with the same planes in use. The context may be of another length. An answer
-    /// that was being made is dropped. After an error the conversation is what it was.
+    /// Goes back to what was saved, of this model with the same planes in use, or with more where it is arriving still. The
+    /// context may be of another length. An answer that was being made is dropped. After an error the conversation is what
+    /// it was.
     pub fn restore(&mut self, image: &[u8]) -> Result<()> {
         if image.len() < HEADER + CHECKSUM || !image.starts_with(&MAGIC) {
             bail!(Format, "this is no saved conversation");
@@ -71,12 +72,10 @@ impl Session {
             bail!(Input, "the conversation was saved of another model");
         }
         let (level, tokens) = (number(12) as usize, number(48) as usize);
-        if tokens > 0 && level != self.model.level_in_use() {
-            bail!(
-                Input,
-                "the conversation was saved with {level} levels of planes in use, the model uses {}",
-                self.model.level_in_use()
-            );
+        let (arrived, in_use) = (self.model.level(), self.model.level_in_use());
+        let arriving = arrived == in_use && arrived < level && level <= self.model.levels();
+        if tokens > 0 && level != in_use && !arriving {
+            bail!(Input, "the conversation was saved with {level} levels of planes in use, the model uses {in_use}");
         }
         if (body.len() - HEADER) / 4 < tokens {
             bail!(Format, "{} bytes are no conversation of {tokens} tokens", image.len());
@@ -87,7 +86,7 @@ impl Session {
         self.state.restore(tokens, state)?;
         (self.answer, self.reading) = (None, None);
         self.cached = ids;
-        self.cached_with = Level::One(self.model.level());
+        self.cached_with = Level::One(if arriving { level } else { arrived });
         Ok(())
     }
 

@@ -85,6 +85,8 @@ async function openShelf(cache: Cache, url: string, shards: Shard[]): Promise<Sh
     },
     compared: () => undefined,
     remember: () => undefined,
+    beginning: async () => undefined,
+    keepBeginning: async () => undefined,
     async append(position, bytes) {
       const { bytes: length } = shards[position]!;
       adding ??= add(cache, keys[position]!, length);

@@ -126,6 +126,16 @@ export class Keeping {
     if (dropped === false) this.#busy.add(position);
   }
 
+  /** Keys and values of what conversations begin with; they may be those of another model. */
+  async beginning(): Promise<Bytes | undefined> {
+    return this.#shelf?.beginning().catch(() => undefined);
+  }
+
+  /** Keeps them for the next visit, if it can. */
+  async keepBeginning(state: Bytes): Promise<void> {
+    if (this.stored.kind !== "none") await this.#shelf?.keepBeginning(state).catch(() => undefined);
+  }
+
   /** The model is complete: an older version of it is of no more use. */
   async complete(): Promise<void> {
     await Promise.all(this.#remembering);

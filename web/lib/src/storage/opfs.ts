@@ -11,6 +11,7 @@ import type { Listed, ModelRecord, Shelf, Store } from "./store.js";
 
 const PLACE = "nomul-models";
 const RECORD = "model.json";
+const BEGINNING = "beginning";
 
 /** `undefined` where there is no such file system or it is refused; in a worker also where it has no quick access. */
 export async function opfsStore(): Promise<Store | undefined> {
@@ -125,6 +126,20 @@ async function openShelf(place: (create: boolean) => Promise<Folder>, url: strin
       parts[shards[position]!.sha256] = digests;
       save();
     },
+    async beginning() {
+      const file = await folder?.getFileHandle(BEGINNING).catch(() => undefined);
+      return file && new Uint8Array(await (await file.getFile()).arrayBuffer());
+    },
+    async keepBeginning(state) {
+      const handle = await takeFile(await folder!.getFileHandle(BEGINNING, { create: true }));
+      try {
+        // What is cut off here fails its checksum.
+        handle?.write(state, { at: 0 });
+        handle?.truncate(state.length);
+      } finally {
+        handle?.close();
+      }
+    },
     async append(position, bytes, validator) {
       const file = files[position]!;
       const { sha256 } = shards[position]!;
@@ -137,7 +152,7 @@ async function openShelf(place: (create: boolean) => Promise<Folder>, url: strin
     },
     drop: (position) => files[position]!.drop(),
     async tidy() {
-      const kept = new Set([RECORD, ...shards.map(({ sha256 }) => sha256)]);
+      const kept = new Set([RECORD, BEGINNING, ...shards.map(({ sha256 }) => sha256)]);
       const old: FileSystemHandle[] = [];
       for await (const [name, file] of folder?.entries() ?? []) if (!kept.has(name)) old.push(file);
       let freed = 0;

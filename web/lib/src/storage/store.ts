@@ -57,6 +57,10 @@ export interface Shelf {
   append(position: number, bytes: Bytes, validator: string | undefined): Promise<void>;
   /** Forgets the bytes of a shard: they are damaged. Answers whether it can be added anew. */
   drop(position: number): Promise<boolean>;
+  /** Keys and values of what conversations begin with, if some were kept; nobody has checked them. */
+  beginning(): Promise<Bytes | undefined>;
+  /** Keeps them, where that can be. */
+  keepBeginning(state: Bytes): Promise<void>;
   /** Removes what an older version of the model left; answers with how many bytes that were. */
   tidy(): Promise<number>;
   close(): Promise<void>;

@@ -144,6 +144,31 @@ fn a_conversation_that_was_saved_goes_on() {
 }
 
 #[test]
+fn a_conversation_of_a_whole_model_goes_on_while_it_arrives_anew() {
+    let tiny = Tiny::new();
+    let mut first = session(&tiny);
+    run(&mut first, &prompt(20), greedy(1));
+    let image = first.save().unwrap();
+    let mut next = tiny.session(64);
+    next.push(&tiny.shards[..3].concat()).unwrap();
+    next.restore(&image).unwrap();
+    assert_eq!(run(&mut next, &prompt(24), greedy(1)).usage.cached_tokens, 20);
+    next.push(&tiny.shards[3..].concat()).unwrap();
+    // Four tokens were read with fewer planes: all are read anew.
+    let told = run(&mut next, &prompt(24), greedy(3));
+    assert_eq!((told.usage.cached_tokens, told.ids), (0, plain(&tiny, &prompt(24), 3)));
+    next.set_planes(Some(3)).unwrap();
+    assert_eq!(next.restore(&image).unwrap_err().code, Code::Input);
+    // Where no token is, the whole of it holds.
+    let mut quiet = tiny.session(64);
+    quiet.push(&tiny.shards[..3].concat()).unwrap();
+    quiet.restore(&image).unwrap();
+    quiet.push(&tiny.shards[3..].concat()).unwrap();
+    let told = run(&mut quiet, &prompt(24), greedy(3));
+    assert_eq!((told.usage.cached_tokens, told.ids), (20, plain(&tiny, &prompt(24), 3)));
+}
+
+#[test]
 fn what_is_no_saved_conversation_is_refused() {
     let tiny = Tiny::new();
     let mut session = session(&tiny);
