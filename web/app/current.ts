@@ -16,8 +16,9 @@ export function follow(hash: string): void {
   session.planes = levels;
 }
 
-/** Opens the model that the page's address names. */
+/** Opens the model that the page's address names, unless there is one. */
 export function openNamed(): void {
+  if (session.place.address !== "") return;
   session.place = { address: modelAddress(location.search) };
   void session.load();
 }

@@ -251,6 +251,10 @@ fn run_crowd(words: &Words) -> Result<()> {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().skip(1).any(|word| word == "--help" || word == "-h") {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let work = || {
         let words = Words::parse(std::env::args().skip(1))?;
         match words.plain.first().map(String::as_str) {

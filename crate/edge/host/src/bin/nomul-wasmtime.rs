@@ -83,6 +83,10 @@ fn run(invocation: &Invocation) -> Result<u8, String> {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|word| word == "--help" || word == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     match Invocation::parse(std::env::args().skip(1)).and_then(|invocation| run(&invocation)) {
         Ok(status) => ExitCode::from(status),
         Err(message) => {
