@@ -58,9 +58,11 @@ cold is a new browser profile, warm the same profile again in a browser started 
 moment: both engines keep their model in the browser, nomul also what the system message has become. The server paces its
 bytes, of all connections together, every 10 ms, and takes up each request ${LATENCY} ms late; where the rate is 0, it does
 neither. It compresses text and code with brotli, as static hosts do, and sends weights as they are. transferred_bytes are
-what it sent in a visit, headers included. An unmeasured visit of each comes first.    usable        a question is taken
-first_token   the first token of the answer; what is asked before all planes are there is answered with fewer   all
-the last byte of the model is in its place; wllama can begin no sooner
+what it sent in a visit, headers included. An unmeasured visit of each comes first.
+
+  usable        a question is taken
+  first_token   the first token of the answer; what is asked before all planes are there is answered with fewer
+  all           the last byte of the model is in its place; wllama can begin no sooner
 
 ratios are medians of nomul over those of wllama on a first visit, below 1 where nomul is sooner; ratios_warm are the same
 of a later one. Rows give medians, with the least and the greatest; the printed table is a part of what --json has.

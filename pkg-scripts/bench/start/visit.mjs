@@ -84,8 +84,8 @@ function watch() {
 
 /**
  * Opens the page as a visitor does, asks `question`, reads a few words, waits for the rest of the model and stays for a
- * moment. Moments as above, and the longest time that the page did not react. With categories to `trace` it looks at the treemap too, and answers
- * with what the browser wrote down.
+ * moment. Moments as above, and the longest time that the page did not react. With categories to `trace` it looks at the
+ * treemap too, and answers with what the browser wrote down.
  */
 export const visitPage = (profile, url, patience, question, { trace: categories } = {}) =>
   inBrowser(profile, patience, async (page) => {

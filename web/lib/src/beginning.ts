@@ -69,10 +69,8 @@ function beginningOf(engine: Engine, template: ChatTemplate, { prompt }: Generat
     return engine.tokenize(template.render(messages, prompt.tools, now), false);
   };
   const [one, other] = [asking("0"), asking("a")];
-  return one.slice(
-    0,
-    one.findIndex((id, place) => id !== other[place]),
-  );
+  const length = one.findIndex((id, place) => id !== other[place]);
+  return one.slice(0, Math.max(length, 0));
 }
 
 /** The layout is told in crate/text/src/session/saved.rs. */

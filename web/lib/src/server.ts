@@ -245,7 +245,8 @@ class Session {
   /** For later visits, as soon as all weights are here and nobody waits. */
   async #keepBeginning(engine: Engine, args: GenerateArguments): Promise<void> {
     await this.#rest;
-    const { signal } = (this.#idle = new AbortController());
+    if (this.#idle.signal.aborted) this.#idle = new AbortController();
+    const { signal } = this.#idle;
     const enter = () => this.#kept.enter(READING, engine);
     await this.#turns.take(signal, () => this.#beginning?.keep(engine, this.#template!, args, enter, signal));
   }
