@@ -12,6 +12,7 @@ const TYPES = {
   js: "text/javascript; charset=utf-8",
   json: "application/json; charset=utf-8",
   mjs: "text/javascript; charset=utf-8",
+  nomul: "application/octet-stream",
   svg: "image/svg+xml",
   wasm: "application/wasm",
 };

@@ -3,13 +3,8 @@
 /** Where the worker keeps what describes models. */
 const DESCRIPTIONS = "nomul-descriptions";
 
-const FILES = [
-  "config.json",
-  "model.safetensors.index.json",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "generation_config.json",
-];
+const INDEX = "model.safetensors.index.json";
+const FILES = ["config.json", "tokenizer_config.json", "generation_config.json"];
 
 /**
  * Starts the service worker once the model at `folder` is here, so that nothing waits for it, and has it keep what describes
@@ -26,12 +21,21 @@ export async function keepPage(folder: string): Promise<boolean> {
       );
     }
     // Through the worker, which keeps them. They are in the HTTP cache, or asked for with their tags.
-    if (/^https?:/.test(folder)) await Promise.all(FILES.map((file) => fetch(folder + file).catch(() => undefined)));
+    if (/^https?:/.test(folder)) {
+      const files = [...FILES, await tokenizerOf(folder)];
+      await Promise.all(files.map((file) => fetch(folder + file).catch(() => undefined)));
+    }
   } catch {
     // A browser that forbids it still has the page.
     return false;
   }
   return !crossOriginIsolated;
+}
+
+/** The tokenizer's file that the package asks for: the index names it. */
+async function tokenizerOf(folder: string): Promise<string> {
+  const { metadata } = (await (await fetch(folder + INDEX)).json()) as { metadata?: { tokenizer?: unknown } };
+  return typeof metadata?.tokenizer === "string" ? metadata.tokenizer : "tokenizer.json";
 }
 
 /** Forgets what describes a model. */

@@ -20,7 +20,7 @@ const ISOLATION = {
 };
 
 const DESCRIPTION =
-  /\/(config|tokenizer|tokenizer_config|generation_config|model\.safetensors\.index)\.json$|\/chat_template\.jinja$/;
+  /\/(config|tokenizer|tokenizer_config|generation_config|model\.safetensors\.index)\.json$|\/tokenizer\.nomul$|\/chat_template\.jinja$/;
 
 const files = new Set(FILES.map((file) => new URL(file, self.registration.scope).href));
 const home = self.registration.scope;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use nomul::{Code, Error, Result, bail};
+use nomul_text::tokenizer::COMPACT_FILE;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -141,10 +142,13 @@ impl FolderWriter {
             let digest = digest(file).map_err(|e| io_error(&path, e))?;
             shards.push(json!({ "file": name, "bytes": bytes, "sha256": digest }));
         }
-        let index = json!({
+        let mut index = json!({
             "metadata": { "format": "nomul", "total_size": self.total, "shards": shards },
             "weight_map": std::mem::take(&mut self.weight_map),
         });
+        if others.iter().any(|(name, _)| name == COMPACT_FILE) {
+            index["metadata"]["tokenizer"] = COMPACT_FILE.into();
+        }
         let pretty = |value: &Value| serde_json::to_vec_pretty(value).expect("a JSON value can be written");
         self.write_file("model.safetensors.index.json", &pretty(&index))?;
         self.write_file("config.json", &pretty(config))?;

@@ -102,6 +102,16 @@ pub struct MatrixReport {
     pub reason: String,
 }
 
+/// The checkpoint's text files, and the compact form of its tokenizer where that is of a kind that runs here.
+fn text_files(checkpoint: &Checkpoint) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut files = checkpoint.text_files()?;
+    let json = files.iter().find(|(name, _)| name == "tokenizer.json");
+    if let Some(compact) = json.and_then(|(_, json)| nomul_text::tokenizer::compact(json).ok()) {
+        files.push((nomul_text::tokenizer::COMPACT_FILE.into(), compact));
+    }
+    Ok(files)
+}
+
 /// Quantises a checkpoint into the folder `place`. Memory: one block and the embedding in floats, the streams of the
 /// calibration text (of the measured windows: before every block), and the second moments of one block's inputs.
 pub fn quantize(
@@ -124,7 +134,7 @@ pub fn quantize(
     let plans = work.choose(sensitivity.as_ref())?;
     let mut writer = FolderWriter::new(place, options.replace, &levels::shards(&config, &plans))?;
     let matrices = work.fit_all(&plans, sensitivity.as_ref(), &mut writer)?;
-    writer.finish(&work.config_json(&matrices), &checkpoint.text_files()?)?;
+    writer.finish(&work.config_json(&matrices), &text_files(checkpoint)?)?;
 
     let linear = || plans.iter().filter(|plan| !plan.id.kind.is_table());
     let weights = |plan: &Plan| (plan.id.kind.shape(&config).0 * plan.id.kind.shape(&config).1) as f64;

@@ -81,6 +81,9 @@ export class Download {
       this.#stream?.catch(() => undefined);
       return index;
     };
+    // The index says whether there is a form that is read faster.
+    const reading = readIndex();
+    const readTokenizer = async () => need(tokenizerOf(await reading) ?? "tokenizer.json");
     const readTemplate = async () => {
       const tokenizerConfig = await read("tokenizer_config.json", true);
       // Asked for only where it is needed: a browser's console notes every file that is not there.
@@ -91,8 +94,8 @@ export class Download {
     };
     const [config, index, tokenizer, { tokenizerConfig, template }, generationConfig] = await Promise.all([
       need("config.json"),
-      readIndex(),
-      need("tokenizer.json"),
+      reading,
+      readTokenizer(),
       readTemplate(),
       read("generation_config.json", true),
     ]);
@@ -144,6 +147,12 @@ export class Download {
       await keeping.close();
     }
   }
+}
+
+/** The file that an index names as the tokenizer's compact form. */
+function tokenizerOf(index: Bytes): string | undefined {
+  const { tokenizer } = (parseObject(index)?.metadata ?? {}) as { tokenizer?: unknown };
+  return typeof tokenizer === "string" && /^[^./\\:][^/\\:]*$/.test(tokenizer) ? tokenizer : undefined;
 }
 
 /** The shards of an index; `undefined` where the engine will have something to say about it. */

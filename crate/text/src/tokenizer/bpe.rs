@@ -1,22 +1,86 @@
 //! Byte-pair encoding: a word starts as its characters, and the neighbours whose merge was learned first become one
 //! token, again and again, until no two neighbours merge.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap, hash::BuildHasher};
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use nomul::{Result, bail};
 use rustc_hash::FxBuildHasher;
 
-use super::{file, vocabulary::Vocabulary};
+use super::{compact::Tables, file, vocabulary::Vocabulary};
 
-/// Place of a merge in the order of learning, and the token it makes.
-type Merge = (u32, u32);
+/// Two tokens and what they become, in the order of learning.
+#[derive(Clone, Debug)]
+pub struct Merges {
+    list: Vec<Merge>,
+    /// Places in the list, found by the hash of the two tokens.
+    places: HashTable<u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Merge {
+    pair: (u32, u32),
+    made: u32,
+}
+
+impl Merges {
+    /// None yet, and room for some.
+    pub fn with_capacity(count: usize) -> Merges {
+        Merges { list: Vec::with_capacity(count), places: HashTable::with_capacity(count) }
+    }
+
+    /// The merges of `tokenizer.json`.
+    fn new(list: &[file::Merge], vocabulary: &Vocabulary) -> Result<Merges> {
+        let mut merges = Merges::with_capacity(list.len());
+        let mut joined = String::new();
+        let mut made = 0;
+        for (rank, file::Merge(left, right)) in list.iter().enumerate() {
+            joined.clear();
+            joined.extend([left.as_ref(), right.as_ref()]);
+            let id = |token: &str| match vocabulary.get(token) {
+                Some(id) => Ok(id),
+                None => bail!(Format, "model: merge {rank} needs {token:?}, which is not in vocab"),
+            };
+            // Ids follow the order of learning in most files: a comparison then saves a search.
+            made = if vocabulary.token(made + 1) == Some(&joined) { made + 1 } else { id(&joined)? };
+            merges.add(id(left)?, id(right)?, made);
+        }
+        Ok(merges)
+    }
+
+    /// Adds the next; where the same two tokens were there before, it counts in their stead.
+    pub fn add(&mut self, left: u32, right: u32, made: u32) {
+        let (pair, place) = ((left, right), self.list.len() as u32);
+        self.list.push(Merge { pair, made });
+        let list = &self.list;
+        let same = |other: &u32| list[*other as usize].pair == pair;
+        let entry = self.places.entry(hash(pair), same, |other| hash(list[*other as usize].pair));
+        entry.insert(place);
+    }
+
+    /// Place of the merge of two tokens in the order of learning, and the token it makes.
+    fn get(&self, pair: (u32, u32)) -> Option<(u32, u32)> {
+        let place = *self.places.find(hash(pair), |&place| self.list[place as usize].pair == pair)?;
+        Some((place, self.list[place as usize].made))
+    }
+
+    /// Those that count, in order: two tokens and what they become.
+    pub fn list(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        let counts =
+            |(place, merge): &(usize, &Merge)| self.get(merge.pair).is_some_and(|(other, _)| other as usize == *place);
+        self.list.iter().enumerate().filter(counts).map(|(_, &Merge { pair: (left, right), made })| (left, right, made))
+    }
+}
+
+fn hash(pair: (u32, u32)) -> u64 {
+    FxBuildHasher.hash_one(pair)
+}
 
 /// A byte-pair encoder.
 #[derive(Clone, Debug)]
 pub struct Bpe {
     vocabulary: Vocabulary,
-    merges: HashMap<(u32, u32), Merge, FxBuildHasher>,
+    merges: Merges,
     unknown: Option<u32>,
     fuse_unknown: bool,
     /// Token of each byte, for characters that have none; `None` if a byte has none or it is not wanted.
@@ -45,9 +109,8 @@ pub struct Scratch {
 }
 
 impl Bpe {
-    /// From the `model` of `tokenizer.json`.
-    pub fn new(model: file::Model) -> Result<Bpe> {
-        let Some(file::Tokens(tokens)) = model.vocab else { bail!(Missing, "model: no vocab") };
+    /// From the `model` of `tokenizer.json`, whose tokens and merges may stand elsewhere.
+    pub fn new(model: file::Model, tables: Option<Tables>) -> Result<Bpe> {
         for (field, value) in [
             ("continuing_subword_prefix", &model.continuing_subword_prefix),
             ("end_of_word_suffix", &model.end_of_word_suffix),
@@ -59,22 +122,18 @@ impl Bpe {
         if model.dropout.is_some_and(|dropout| dropout != 0.0) {
             bail!(Unsupported, "model: dropout is not supported");
         }
-        let vocabulary = Vocabulary::new(&tokens)?;
-        let list = model.merges.unwrap_or_default();
-        let mut merges = HashMap::with_capacity_and_hasher(list.len(), FxBuildHasher);
-        let mut joined = String::new();
-        let mut made = 0;
-        for (rank, file::Merge(left, right)) in list.iter().enumerate() {
-            joined.clear();
-            joined.extend([left.as_ref(), right.as_ref()]);
-            let id = |token: &str| match vocabulary.get(token) {
-                Some(id) => Ok(id),
-                None => bail!(Format, "model: merge {rank} needs {token:?}, which is not in vocab"),
-            };
-            // Ids follow the order of learning in most files: a comparison then saves a search.
-            made = if vocabulary.token(made + 1) == Some(&joined) { made + 1 } else { id(&joined)? };
-            merges.insert((id(left)?, id(right)?), (rank as u32, made));
-        }
+        let (vocabulary, merges) = match tables {
+            Some(mut tables) => {
+                let vocabulary = tables.vocabulary()?;
+                let merges = tables.merges(&vocabulary)?;
+                (vocabulary, merges)
+            }
+            None => {
+                let vocabulary = Vocabulary::new(model.vocab)?;
+                let merges = Merges::new(&model.merges.unwrap_or_default(), &vocabulary)?;
+                (vocabulary, merges)
+            }
+        };
         let unknown = match &model.unk_token {
             None => None,
             Some(token) => match vocabulary.get(token) {
@@ -95,6 +154,11 @@ impl Bpe {
     /// The tokens.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
+    }
+
+    /// The merges.
+    pub fn merges(&self) -> &Merges {
+        &self.merges
     }
 
     /// Appends the ids of a word. Characters without a token become their bytes' tokens, or the unknown token, or
@@ -150,7 +214,7 @@ impl Bpe {
         let merge_at = |symbols: &[Symbol], left: usize| {
             let right = symbols[left].next;
             let pair = (symbols[left].token, symbols.get(right)?.token);
-            self.merges.get(&pair).map(|&(rank, token)| Reverse((rank, left, token)))
+            self.merges.get(pair).map(|(rank, token)| Reverse((rank, left, token)))
         };
         queue.clear();
         queue.extend((0..symbols.len()).filter_map(|left| merge_at(symbols, left)));

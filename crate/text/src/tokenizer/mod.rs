@@ -12,6 +12,7 @@
 mod added;
 mod bpe;
 mod bytes;
+mod compact;
 mod decode;
 mod file;
 mod normalize;
@@ -28,7 +29,7 @@ use serde_json::Value;
 
 use self::{
     added::{AddedTokens, Part},
-    bpe::{Bpe, Scratch},
+    bpe::{Bpe, Merges, Scratch},
     decode::Decoder,
     normalize::Normalizer,
     pattern::Pattern,
@@ -36,6 +37,8 @@ use self::{
     vocabulary::Vocabulary,
     word_piece::WordPiece,
 };
+
+pub use self::compact::{COMPACT_FILE, compact};
 
 const FILE: &str = "tokenizer.json";
 
@@ -79,27 +82,39 @@ impl Model {
             Model::WordPiece(model) => model.vocabulary(),
         }
     }
+
+    fn merges(&self) -> Option<&Merges> {
+        match self {
+            Model::Bpe(model) => Some(model.merges()),
+            Model::WordPiece(_) => None,
+        }
+    }
 }
 
 impl Tokenizer {
-    /// From `tokenizer.json` and, for the names of the special tokens, `tokenizer_config.json`.
+    /// From `tokenizer.json`, or its [`compact`] form, and, for the names of the special tokens, `tokenizer_config.json`.
     pub fn from_json(tokenizer_json: &[u8], tokenizer_config: Option<&[u8]>) -> Result<Tokenizer> {
         let special = match tokenizer_config {
             None => SpecialTokens::default(),
             Some(json) => SpecialTokens::from_json(json)?,
         };
-        Tokenizer::from_file(tokenizer_json, special).map_err(|error| error.at(FILE))
+        Tokenizer::from_file(tokenizer_json, special)
+            .map_err(|error| error.at(if compact::is_compact(tokenizer_json) { COMPACT_FILE } else { FILE }))
     }
 
-    fn from_file(json: &[u8], special: SpecialTokens) -> Result<Tokenizer> {
+    fn from_file(bytes: &[u8], special: SpecialTokens) -> Result<Tokenizer> {
+        let (json, tables) = match compact::parts(bytes)? {
+            Some((json, tables)) => (json, Some(tables)),
+            None => (bytes, None),
+        };
         let wrong = |error: &dyn std::error::Error| Error::new(Code::Format, error.to_string());
         let json = std::str::from_utf8(json).map_err(|error| wrong(&error))?;
         let file: file::File = serde_json::from_str(json).map_err(|error| wrong(&error))?;
         // Files from before models had a type are byte-pair encoders.
         let model = match file.model.kind.as_deref() {
-            Some("BPE") => Model::Bpe(Bpe::new(file.model)?),
-            None if file.model.merges.is_some() => Model::Bpe(Bpe::new(file.model)?),
-            Some("WordPiece") => Model::WordPiece(WordPiece::new(file.model)?),
+            Some("BPE") => Model::Bpe(Bpe::new(file.model, tables)?),
+            None if file.model.merges.is_some() => Model::Bpe(Bpe::new(file.model, tables)?),
+            Some("WordPiece") => Model::WordPiece(WordPiece::new(file.model, tables)?),
             Some(kind) => bail!(Unsupported, "a tokenizer of type {kind}; BPE and WordPiece are supported"),
             None => bail!(Missing, "model: no type"),
         };

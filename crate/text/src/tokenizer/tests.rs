@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::{
-    Tokenizer,
+    Tokenizer, compact,
     pattern::Pattern,
     split::{Splitter, Words},
 };
@@ -62,10 +62,14 @@ fn tokenizer(json: &[u8]) -> Tokenizer {
     Tokenizer::from_json(json, None).unwrap()
 }
 
+/// From the file, and from its compact form.
+fn both_ways((kind, json, cases): Golden) -> [(&'static str, Tokenizer, &'static [u8]); 2] {
+    [json, &compact(json).unwrap()].map(|json| (kind, tokenizer(json), cases))
+}
+
 #[test]
 fn ids_are_those_of_the_python_package() {
-    for (kind, json, cases) in GOLDEN {
-        let tokenizer = tokenizer(json);
+    for (kind, tokenizer, cases) in GOLDEN.into_iter().flat_map(both_ways) {
         let cases: Cases = serde_json::from_slice(cases).unwrap();
         for case in &cases.cases {
             assert_eq!(tokenizer.encode(&case.text, false).unwrap(), case.ids, "{kind}: {:?}", case.text);
@@ -76,8 +80,7 @@ fn ids_are_those_of_the_python_package() {
 
 #[test]
 fn texts_are_those_of_the_python_package() {
-    for (kind, json, cases) in GOLDEN {
-        let tokenizer = tokenizer(json);
+    for (kind, tokenizer, cases) in GOLDEN.into_iter().flat_map(both_ways) {
         let cases: Cases = serde_json::from_slice(cases).unwrap();
         for case in &cases.cases {
             assert_eq!(tokenizer.decode(&case.ids, false), case.decoded, "{kind}: {:?}", case.text);
@@ -86,6 +89,51 @@ fn texts_are_those_of_the_python_package() {
         for case in &cases.broken {
             assert_eq!(tokenizer.decode(&case.ids, false), case.decoded, "{kind}: {:?}", case.ids);
         }
+    }
+}
+
+#[test]
+fn compact_forms_are_shorter_and_have_all_tokens() {
+    for (kind, json, _) in GOLDEN {
+        let bytes = compact(json).unwrap();
+        let (plain, compacted) = (tokenizer(json), tokenizer(&bytes));
+        assert!(bytes.len() < json.len(), "{kind}: {} of {} bytes", bytes.len(), json.len());
+        assert_eq!(plain.vocab_size(), compacted.vocab_size(), "{kind}");
+        for id in 0..plain.vocab_size() as u32 + 1 {
+            let token = plain.model.vocabulary().token(id);
+            assert_eq!(compacted.model.vocabulary().token(id), token, "{kind}");
+            assert_eq!(token.map(|token| compacted.model.vocabulary().get(token)), token.map(|_| Some(id)), "{kind}");
+        }
+        assert_eq!(compact(&bytes).unwrap_err().code, Code::Format, "{kind}");
+    }
+}
+
+#[test]
+fn compact_forms_that_are_cut_off_say_so() {
+    let bytes = compact(GOLDEN[0].1).unwrap();
+    let mut newer = bytes.clone();
+    newer[8] = 2;
+    let mut longer = bytes.clone();
+    longer.push(0);
+    let cuts = [8, 15, 16, 100, bytes.len() / 2, bytes.len() - 1].map(|end| bytes[..end].to_vec());
+    for (bytes, code) in
+        cuts.into_iter().map(|cut| (cut, Code::Format)).chain([(newer, Code::Unsupported), (longer, Code::Format)])
+    {
+        let error = Tokenizer::from_json(&bytes, None).unwrap_err();
+        assert_eq!(error.code, code, "{error}");
+        assert!(error.message.starts_with("tokenizer.nomul: "), "{error}");
+    }
+}
+
+#[test]
+fn of_merges_that_are_there_twice_the_last_counts() {
+    let json = with(
+        "/model",
+        r#"{"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "aba": 3}, "merges": [["a", "b"], ["ab", "a"], ["a", "b"]]}"#,
+    );
+    for tokenizer in [tokenizer(&json), tokenizer(&compact(&json).unwrap())] {
+        assert_eq!(tokenizer.model.merges().unwrap().list().collect::<Vec<_>>(), [(2, 0, 3), (0, 1, 2)]);
+        assert_eq!(tokenizer.encode("aba", false).unwrap(), [3]);
     }
 }
 
@@ -239,6 +287,18 @@ proptest! {
         let at = at % json.len();
         json[at] = byte;
         if let Ok(tokenizer) = Tokenizer::from_json(&json, None) {
+            let ids = tokenizer.encode("Hello <s> 1 \u{e9}\u{1f642}", true).unwrap_or_default();
+            tokenizer.decode(&ids, true);
+        }
+    }
+
+    /// Nor does a broken compact form.
+    #[test]
+    fn broken_compact_forms_are_errors(at in 0usize..100_000, byte: u8) {
+        let mut bytes = compact(GOLDEN[6].1).unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        if let Ok(tokenizer) = Tokenizer::from_json(&bytes, None) {
             let ids = tokenizer.encode("Hello <s> 1 \u{e9}\u{1f642}", true).unwrap_or_default();
             tokenizer.decode(&ids, true);
         }

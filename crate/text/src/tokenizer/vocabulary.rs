@@ -1,10 +1,12 @@
 //! Tokens by id and ids by token.
 
-use std::{borrow::Cow, hash::BuildHasher};
+use std::hash::BuildHasher;
 
 use hashbrown::{HashTable, hash_table::Entry};
 use nomul::{Result, bail};
 use rustc_hash::FxBuildHasher;
+
+use super::file;
 
 /// More tokens than any tokenizer has.
 const LARGEST: u32 = 1 << 22;
@@ -20,13 +22,38 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// The vocabulary of these tokens.
-    pub fn new(tokens: &[(Cow<str>, u32)]) -> Result<Vocabulary> {
+    /// The vocabulary of `tokenizer.json`.
+    pub fn new(vocab: Option<file::Tokens>) -> Result<Vocabulary> {
+        let Some(file::Tokens(tokens)) = vocab else { bail!(Missing, "model: no vocab") };
         let mut vocabulary = Vocabulary::default();
         vocabulary.text.reserve_exact(tokens.iter().map(|(token, _)| token.len()).sum());
         vocabulary.ids.reserve(tokens.len(), |_| 0);
-        for (token, id) in tokens {
+        for (token, id) in &tokens {
             vocabulary.add(token, *id)?;
+        }
+        Ok(vocabulary)
+    }
+
+    /// The vocabulary whose tokens, by their ids, have so many bytes less one of a text, or none where that is zero. Nothing
+    /// looks whether a token is there twice.
+    pub fn of_lengths(text: &str, lengths: &[u32]) -> Result<Vocabulary> {
+        if lengths.len() > LARGEST as usize {
+            bail!(Value, "{} ids; more than {LARGEST} are not supported", lengths.len());
+        }
+        let mut vocabulary = Vocabulary { text: text.into(), ..Vocabulary::default() };
+        vocabulary.spans.reserve_exact(lengths.len());
+        vocabulary.ids.reserve(lengths.len(), |_| 0);
+        let mut end = 0;
+        for (id, &length) in lengths.iter().enumerate() {
+            let start = end;
+            end += length.saturating_sub(1);
+            let Some(token) = text.get(start as usize..end as usize) else {
+                bail!(Format, "the token of id {id} ends within a character");
+            };
+            vocabulary.spans.push((length > 0).then_some((start, end)));
+            if length > 0 {
+                vocabulary.ids.insert_unique(FxBuildHasher.hash_one(token), id as u32, |_| 0);
+            }
         }
         Ok(vocabulary)
     }

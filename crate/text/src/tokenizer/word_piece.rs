@@ -3,7 +3,7 @@
 
 use nomul::{Result, bail};
 
-use super::{file, vocabulary::Vocabulary};
+use super::{compact::Tables, file, vocabulary::Vocabulary};
 
 /// Words of more characters are not looked at, unless the file says otherwise.
 const LONGEST_WORD: usize = 100;
@@ -20,10 +20,12 @@ pub struct WordPiece {
 }
 
 impl WordPiece {
-    /// From the `model` of `tokenizer.json`.
-    pub fn new(model: file::Model) -> Result<WordPiece> {
-        let Some(file::Tokens(tokens)) = model.vocab else { bail!(Missing, "model: no vocab") };
-        let vocabulary = Vocabulary::new(&tokens)?;
+    /// From the `model` of `tokenizer.json`, whose tokens may stand elsewhere.
+    pub fn new(model: file::Model, tables: Option<Tables>) -> Result<WordPiece> {
+        let vocabulary = match tables {
+            Some(mut tables) => tables.vocabulary()?,
+            None => Vocabulary::new(model.vocab)?,
+        };
         let token = model.unk_token.as_deref().unwrap_or("[UNK]");
         let Some(unknown) = vocabulary.get(token) else { bail!(Missing, "model: unk_token {token:?} is not in vocab") };
         Ok(WordPiece {
