@@ -9,6 +9,8 @@ const SLICE = 10;
 const LATE = 100;
 /** The most bytes that a connection sends before it is another one's turn. */
 const TURN = 16_384;
+/** Bytes that go together, as in a packet: a visitor who gets each byte as soon as it may come is busy with nothing else. */
+const PACKET = 1_460;
 
 /** A line that all connections of a server share: one bucket of bytes that may be sent, which time fills. */
 export class Link {
@@ -75,7 +77,8 @@ export class Link {
 
   /** Sends what may be sent now, and comes back for the rest. */
   #pass() {
-    while (this.#credit >= 1 && this.#waiting.length > 0) {
+    const next = () => Math.min(this.#waiting[0].bytes.length, PACKET);
+    while (this.#waiting.length > 0 && this.#credit >= next()) {
       const { socket, bytes, done } = this.#waiting.shift();
       const count = Math.min(bytes.length, TURN, Math.floor(this.#credit));
       this.#credit -= count;
