@@ -17,8 +17,9 @@ export interface FeedOptions {
 }
 
 /**
- * The window that slides over all segments: at most `tuning.requests` are in memory or on their way, and the next is asked
- * for when the first has been used up. The first request goes out alone, for its answer tells whether the source has
+ * The window that slides over all segments: at most `tuning.requests` are on their way, the next of which is asked for when
+ * one has come, and at most twice as many are on their way or wait to be used. (Asked for only when one was used up, several
+ * that end together left the line idle meanwhile: a tenth of the time at 20 Mbit/s.) The first request goes out alone, for its answer tells whether the source has
  * ranges; from one without, each file comes over one connection.
  */
 export class Feed {
@@ -97,7 +98,9 @@ export class Feed {
 
   #fill(): void {
     const most = this.#ranges ? tuning.requests : 1;
-    while (!this.#held && this.#window.length < most && this.#mayAsk(this.#planned[0])) {
+    const coming = () => this.#window.filter(({ done }) => !done).length;
+    const hasRoom = () => coming() < most && this.#window.length < 2 * most;
+    while (!this.#held && hasRoom() && this.#mayAsk(this.#planned[0])) {
       const segment = this.#planned.shift()!;
       this.#window.push(segment);
       const { file } = this.#missing[segment.position]!;
