@@ -81,6 +81,8 @@ export class Download {
       this.#stream?.catch(() => undefined);
       return index;
     };
+    // Whoever gives a folder that is none hears of this file first.
+    const configuring = need("config.json");
     // The index says whether there is a form that is read faster.
     const reading = readIndex();
     const readTokenizer = async () => need(tokenizerOf(await reading) ?? "tokenizer.json");
@@ -93,7 +95,7 @@ export class Download {
       return { tokenizerConfig, template: new ChatTemplate(tokenizerConfig, chatTemplate).prepare() };
     };
     const [config, index, tokenizer, { tokenizerConfig, template }, generationConfig] = await Promise.all([
-      need("config.json"),
+      configuring,
       reading,
       readTokenizer(),
       readTemplate(),
