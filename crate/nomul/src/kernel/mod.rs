@@ -11,6 +11,7 @@
 //!    power-of-two unit per block of 64 columns, and every four columns of a plane become a table of the 16 signed sums
 //!    that a row can pick from them.
 //! 2. [`lookup`]: a row's four signs are the index into such a table; all planes and columns add into one integer.
+//!    Where many tokens meet many rows, `batch` sums the same entries of sixteen tokens at a time.
 //! 3. [`rows`]: the integer becomes a float again and is shifted by the row's scale.
 //!
 //! From the integer tables on, everything is integer addition and so free of order: every back end gives the same bits.
@@ -19,6 +20,7 @@
 //! This is the scheme of LUT-GEMM and T-MAC (groups of four columns, 16 entries, one 128-bit register) with the scales
 //! of ShiftAddLLM's column-wise variant folded into the tables, so that no scale is left to apply per plane or group.
 
+mod batch;
 pub(crate) mod bits;
 pub mod lookup;
 mod precision;
@@ -39,12 +41,13 @@ use crate::{
     plane::{BLOCK_COLUMNS, TILE_ROWS},
     team::{Alone, Crew, MOST_WORKERS, Team, split_with},
 };
+use batch::Batch;
 use tables::Tables;
 
 /// The most planes a matrix can have: the 16-bit sums of a block's look-ups hold exactly as much.
 pub const MAX_PLANES: usize = 8;
 /// Tokens that share one reading of the weights: their tables have to stay in a second-level cache.
-const TOKENS_AT_ONCE: usize = 16;
+const TOKENS_AT_ONCE: usize = batch::TOKENS;
 /// Rows of a pair of tiles.
 const PAIR_ROWS: usize = 2 * TILE_ROWS;
 /// Bits of rows, columns, planes and tokens together from which on a product is shared out: that of 2^16 weights or more.
@@ -105,6 +108,8 @@ pub struct Worker {
     scaled: Vec<f32>,
     /// Tables of groups of tokens.
     tables: Vec<Tables>,
+    /// Room for many tokens at once.
+    batch: Batch,
     /// Sums of look-ups: `(token, row)`.
     sums: Vec<i32>,
 }
@@ -162,7 +167,8 @@ impl Worker {
         let tokens = tokens.min(TOKENS_AT_ONCE);
         let grow = |list: &mut Vec<_>, length: usize| list.resize(list.len().max(length), 0.0);
         grow(&mut self.scaled, (scaled + 1) * columns.next_multiple_of(BLOCK_COLUMNS));
-        self.sums.resize(self.sums.len().max(tokens * lookup::padded_rows(rows)), 0);
+        let together = if self.batch.reserve(back_end, rows, columns, tokens) { TOKENS_AT_ONCE } else { tokens };
+        self.sums.resize(self.sums.len().max(together * lookup::padded_rows(rows)), 0);
         tables::reserve(back_end, &mut self.tables, columns, planes, tokens);
     }
 }
@@ -208,7 +214,7 @@ fn together(back_end: BackEnd, matrix: Planes, x: &[f32], y: &mut [f32], crew: C
     split_with(crew, y, PAIR_ROWS, workers, |first, y, worker| {
         let part = matrix.part(first, y.len());
         lookup::sum(back_end, &part, groups, &mut worker.sums);
-        rows::finish(back_end, &part, groups, &worker.sums, y);
+        rows::finish(back_end, &part, groups.iter().flat_map(Tables::exponents), &worker.sums, y);
     });
     workers[0].tables = tables;
 }
@@ -225,9 +231,15 @@ impl Worker {
             let (these, others) = x.split_at(of_x.min(x.len()));
             let (results, rest) = y.split_at_mut(of_y.min(y.len()));
             (x, y) = (others, rest);
+            if self.batch.takes(back_end, &matrix, divide(these.len(), matrix.columns)) {
+                let exponents = self.batch.sum(back_end, &matrix, these, &mut self.scaled, &mut self.sums);
+                rows::finish(back_end, &matrix, exponents, &self.sums, results);
+                continue;
+            }
             let groups = tables::build(back_end, &matrix, these, &mut self.scaled, &mut self.tables);
             lookup::sum(back_end, &matrix, groups, &mut self.sums);
-            rows::finish(back_end, &matrix, groups, &self.sums, results);
+            let exponents = groups.iter().flat_map(Tables::exponents);
+            rows::finish(back_end, &matrix, exponents, &self.sums, results);
         }
     }
 }

@@ -11,14 +11,19 @@ use super::{
     BackEnd, Patterns, Planes,
     lookup::padded_rows,
     simd::{Kernel, Simd, run},
-    tables::{Tables, shift_add},
+    tables::shift_add,
 };
 use crate::address;
 
-/// Writes `(tokens, rows)`.
-pub(super) fn finish(back_end: BackEnd, matrix: &Planes, groups: &[Tables], sums: &[i32], y: &mut [f32]) {
+/// Writes `(tokens, rows)`, given the exponent of each token.
+pub(super) fn finish<'a>(
+    back_end: BackEnd,
+    matrix: &Planes,
+    exponents: impl IntoIterator<Item = &'a i32>,
+    sums: &[i32],
+    y: &mut [f32],
+) {
     let sums = address::rows(sums, padded_rows(matrix.rows));
-    let exponents = groups.iter().flat_map(Tables::exponents);
     for ((y, sums), &exponent) in address::rows_mut(y, matrix.rows).zip(sums).zip(exponents) {
         run(back_end, Finish { matrix, sums, exponent, y });
     }

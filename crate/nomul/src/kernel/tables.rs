@@ -210,7 +210,7 @@ impl Kernel for Measure<'_> {
         }
         for block in 0..blocks {
             let largest = largest_sum(s, matrix.precision, scaled, stride, block);
-            shifts[(block << of.log) + of.token] = (14 - ((largest >> 23) - 127)).min(FINEST) as u32;
+            shifts[(block << of.log) + of.token] = to_exponent(largest) as u32;
         }
     }
 }
@@ -333,7 +333,7 @@ impl Out<'_> {
 
 /// Keeps the magnitude of each activation in 2^-50..2^50 and its sign, and fills up with the smallest number.
 #[inline(always)]
-fn bound<S: Simd>(s: S, x: &[f32], bounded: &mut [f32]) {
+pub(super) fn bound<S: Simd>(s: S, x: &[f32], bounded: &mut [f32]) {
     let (full, rest) = x.as_chunks::<4>();
     let mut last = [0.0; 4];
     last[..rest.len()].copy_from_slice(rest);
@@ -384,8 +384,14 @@ fn largest_sum<S: Simd>(s: S, precision: Precision, scaled: &[f32], stride: usiz
     }
     let mut lanes = [0; 4];
     s.store_i32(largest, &mut lanes);
+    lanes[0]
+}
+
+/// The exponent of a block's unit from the bits of its largest sum.
+pub(super) fn to_exponent(largest: i32) -> i32 {
     // Becoming integers can lengthen a sum of four by six units: less than 2^-11 of it, which this adds.
-    lanes[0] + (1 << 13)
+    let largest = largest + (1 << 13);
+    (14 - ((largest >> 23) - 127)).min(FINEST)
 }
 
 /// Floats as integers in units of 2^-exponent, the first odd, the others even. Adding 1.5 * 2^(23 - exponent) leaves the

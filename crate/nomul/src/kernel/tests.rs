@@ -193,19 +193,23 @@ impl Case {
             })
             .map(f32::to_bits)
             .collect();
-        for (back_end, workers) in BACK_ENDS.into_iter().flat_map(|each| [1, 2, 3, 5].map(|workers| (each, workers))) {
+        // Batches from one row on, or from none.
+        let ways = [(1, usize::MAX), (2, usize::MAX), (3, usize::MAX), (5, usize::MAX), (1, 1), (2, 1)];
+        for (back_end, (workers, least_rows)) in BACK_ENDS.into_iter().flat_map(|each| ways.map(|way| (each, way))) {
             let mut y = vec![f32::NAN; tokens * self.rows];
             let mut scratch = Scratch::new(Arc::new(Turns(workers)));
+            scratch.workers.iter_mut().for_each(|worker| worker.batch.least_rows = least_rows);
             scratch.reserve(back_end, Need::of(&matrix, tokens));
             shared(back_end, matrix, x, tokens, &mut y, &mut scratch);
             let y: Vec<u32> = y.into_iter().map(f32::to_bits).collect();
             assert_eq!(
                 y,
                 expected,
-                "{} rows, {} columns, {planes} planes, {tokens} tokens, {precision:?}, halved: {halved}, {}, {workers}",
+                "{} rows, {} columns, {planes} planes, {tokens} tokens, {precision:?}, halved: {halved}, {}, {workers}, batches: {}",
                 self.rows,
                 self.columns,
-                back_end.name()
+                back_end.name(),
+                least_rows == 1
             );
         }
     }
@@ -288,6 +292,22 @@ fn extremes_stay_in_range() {
     };
     smallest.check(Precision::LEAST, &[1e-30; 320]);
     smallest.check(Precision::MOST, &activations(320, 1));
+}
+
+#[test]
+fn tokens_of_a_batch_have_units_of_their_own() {
+    let case = Case::new(40, 200, 8, 3);
+    let mut x = activations(16 * 200, 4);
+    for (token, x) in x.chunks_mut(200).enumerate() {
+        let size = power(6 * token as i32 - 45);
+        x.iter_mut().enumerate().for_each(|(k, x)| *x *= if k % 64 == token { 1e4 * size } else { size });
+    }
+    x[..200].fill(0.0);
+    x[200..400].fill(f32::MAX);
+    x[400..600].fill(f32::MIN_POSITIVE);
+    for precision in precisions() {
+        case.check(precision, &x);
+    }
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub trait Lanes<S: Simd>: Copy {
     fn add16(self, s: S, a: Self::W, b: Self::W) -> Self::W;
     /// 16-bit differences, wrapping.
     fn sub16(self, s: S, a: Self::W, b: Self::W) -> Self::W;
+    /// 16-bit lanes shifted right by the same count, below 16, the sign coming in.
+    fn sar16(self, s: S, a: Self::W, count: u32) -> Self::W;
     /// 16-bit lanes shifted right, zeros coming in.
     fn shr16<const N: u32>(self, s: S, a: Self::W) -> Self::W;
     /// 16-bit lanes shifted left.
@@ -82,6 +84,10 @@ impl<S: Simd, const TILE: usize> Lanes<S> for One<TILE> {
     #[inline(always)]
     fn sub16(self, s: S, a: S::V, b: S::V) -> S::V {
         s.sub16(a, b)
+    }
+    #[inline(always)]
+    fn sar16(self, s: S, a: S::V, count: u32) -> S::V {
+        s.sar16(a, count)
     }
     #[inline(always)]
     fn shr16<const N: u32>(self, s: S, a: S::V) -> S::V {
@@ -144,6 +150,10 @@ impl<S: Simd> Lanes<S> for Both {
     #[inline(always)]
     fn sub16(self, s: S, a: Self::W, b: Self::W) -> Self::W {
         [s.sub16(a[0], b[0]), s.sub16(a[1], b[1])]
+    }
+    #[inline(always)]
+    fn sar16(self, s: S, a: Self::W, count: u32) -> Self::W {
+        [s.sar16(a[0], count), s.sar16(a[1], count)]
     }
     #[inline(always)]
     fn shr16<const N: u32>(self, s: S, a: Self::W) -> Self::W {

@@ -30,6 +30,8 @@ pub trait Simd: Copy {
     const STREAMS: usize;
     /// See [`Simd::STREAMS`].
     const BOTH: bool;
+    /// From so many tokens on a batch is sooner done, full or not, than the look-up: as measured.
+    const LEAST_BATCH: usize;
 
     /// Sixteen bytes from memory.
     fn load(self, bytes: &[u8; 16]) -> Self::V;
@@ -85,6 +87,8 @@ pub trait Simd: Copy {
     fn sar16(self, a: Self::V, count: u32) -> Self::V;
     /// 16-bit lanes shifted left.
     fn shl16<const N: u32>(self, a: Self::V) -> Self::V;
+    /// The 16-bit lanes of both in turn, the first of `a` first: those of their lower halves, then the others.
+    fn zip16(self, a: Self::V, b: Self::V) -> [Self::V; 2];
     /// Sixteen signed 16-bit lanes as bytes, saturating: `a` low, `b` high.
     fn narrow16(self, a: Self::V, b: Self::V) -> Self::V;
 
@@ -161,15 +165,24 @@ impl BackEnd {
 impl BackEnd {
     /// How many tokens the look-up serves at once.
     pub(super) fn streams(self) -> usize {
-        struct Streams;
-        impl Kernel for Streams {
-            type Output = usize;
-            #[inline(always)]
-            fn call<S: Simd>(self, _: S) -> usize {
-                S::STREAMS
-            }
-        }
-        run(self, Streams)
+        run(self, Counts)[0]
+    }
+
+    /// From how many tokens on a batch is sooner done.
+    pub(super) fn least_batch(self) -> usize {
+        run(self, Counts)[1]
+    }
+}
+
+/// [`Simd::STREAMS`] and [`Simd::LEAST_BATCH`].
+struct Counts;
+
+impl Kernel for Counts {
+    type Output = [usize; 2];
+
+    #[inline(always)]
+    fn call<S: Simd>(self, _: S) -> [usize; 2] {
+        [S::STREAMS, S::LEAST_BATCH]
     }
 }
 

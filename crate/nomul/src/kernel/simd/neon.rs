@@ -44,6 +44,7 @@ impl Simd for Neon {
     type Both = Both;
     const STREAMS: usize = 2;
     const BOTH: bool = true;
+    const LEAST_BATCH: usize = 9;
 
     #[inline(always)]
     fn load(self, bytes: &[u8; 16]) -> uint8x16_t {
@@ -149,6 +150,10 @@ impl Simd for Neon {
     #[inline(always)]
     fn shl16<const N: u32>(self, a: uint8x16_t) -> uint8x16_t {
         from16(op!(vshlq_s16(s16(a), vdupq_n_s16(N as i16))))
+    }
+    #[inline(always)]
+    fn zip16(self, a: uint8x16_t, b: uint8x16_t) -> [uint8x16_t; 2] {
+        [from16(op!(vzip1q_s16(s16(a), s16(b)))), from16(op!(vzip2q_s16(s16(a), s16(b))))]
     }
     #[inline(always)]
     fn narrow16(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {

@@ -42,6 +42,7 @@ impl Simd for Scalar {
     type Both = Both;
     const STREAMS: usize = 2;
     const BOTH: bool = false;
+    const LEAST_BATCH: usize = 9;
 
     #[inline(always)]
     fn load(self, bytes: &[u8; 16]) -> Self::V {
@@ -142,6 +143,17 @@ impl Simd for Scalar {
     #[inline(always)]
     fn shl16<const N: u32>(self, a: Self::V) -> Self::V {
         map16(a, a, |x, _| x << N)
+    }
+    #[inline(always)]
+    fn zip16(self, a: Self::V, b: Self::V) -> [Self::V; 2] {
+        [0, 4].map(|first| {
+            let mut out = [0; 16];
+            for (i, pair) in out.chunks_exact_mut(4).enumerate() {
+                pair[..2].copy_from_slice(&lane16(a, first + i).to_le_bytes());
+                pair[2..].copy_from_slice(&lane16(b, first + i).to_le_bytes());
+            }
+            out
+        })
     }
     #[inline(always)]
     fn narrow16(self, a: Self::V, b: Self::V) -> Self::V {

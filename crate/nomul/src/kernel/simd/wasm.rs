@@ -23,6 +23,7 @@ impl Simd for Wasm {
     type Both = Both;
     const STREAMS: usize = 2;
     const BOTH: bool = false;
+    const LEAST_BATCH: usize = 9;
 
     /// There is no hint, so one byte of each cache line is read: reads that wait for memory do not wait for each other.
     #[inline(always)]
@@ -143,6 +144,10 @@ impl Simd for Wasm {
     #[inline(always)]
     fn shl16<const N: u32>(self, a: v128) -> v128 {
         i16x8_shl(a, N)
+    }
+    #[inline(always)]
+    fn zip16(self, a: v128, b: v128) -> [v128; 2] {
+        [i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(a, b), i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(a, b)]
     }
     #[inline(always)]
     fn narrow16(self, a: v128, b: v128) -> v128 {

@@ -40,6 +40,7 @@ impl Simd for Avx2 {
     type Both = Wide;
     const STREAMS: usize = 4;
     const BOTH: bool = true;
+    const LEAST_BATCH: usize = 14;
 
     #[inline(always)]
     fn load(self, bytes: &[u8; 16]) -> __m128i {
@@ -152,6 +153,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn shl16<const N: u32>(self, a: __m128i) -> __m128i {
         op!(_mm_sll_epi16(a, _mm_cvtsi32_si128(N as i32)))
+    }
+    #[inline(always)]
+    fn zip16(self, a: __m128i, b: __m128i) -> [__m128i; 2] {
+        op!([_mm_unpacklo_epi16(a, b), _mm_unpackhi_epi16(a, b)])
     }
     #[inline(always)]
     fn narrow16(self, a: __m128i, b: __m128i) -> __m128i {
@@ -272,6 +277,10 @@ impl Lanes<Avx2> for Wide {
     #[inline(always)]
     fn sub16(self, _: Avx2, a: __m256i, b: __m256i) -> __m256i {
         op!(_mm256_sub_epi16(a, b))
+    }
+    #[inline(always)]
+    fn sar16(self, _: Avx2, a: __m256i, count: u32) -> __m256i {
+        op!(_mm256_sra_epi16(a, _mm_cvtsi32_si128(count as i32)))
     }
     #[inline(always)]
     fn shr16<const N: u32>(self, _: Avx2, a: __m256i) -> __m256i {
