@@ -32,7 +32,7 @@ pub struct Arguments {
     /// Bytes for everything instead
     #[arg(long)]
     bytes: Option<u64>,
-    /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.27 fewer than all; all of an
+    /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.29 fewer than all; all of an
     /// encoder]
     #[arg(long)]
     start_bits: Option<f64>,
