@@ -68,7 +68,8 @@ describe("the bits", () => {
     }
     await pieces.first().focus();
     await page.keyboard.press("ArrowRight");
-    assert.equal(await page.locator(":focus").getAttribute("data-name"), areas[1][0]);
+    // The page may be drawing when the key comes.
+    await page.locator(`:focus[data-name="${areas[1][0]}"]`).waitFor();
     assert.equal(await page.locator(".detail .name").textContent(), areas[1][0]);
     await page.getByRole("radio", { name: "error" }).check();
     assert.deepEqual(await violations(page), []);

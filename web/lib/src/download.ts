@@ -73,16 +73,19 @@ export class Download {
         progress.update();
       });
     const need = (file: string) => read(file, false) as Promise<Bytes>;
+    const configuring = need("config.json");
     const readIndex = async () => {
-      const index = await need("model.safetensors.index.json");
+      const index = await need("model.safetensors.index.json").catch(async (error: unknown) => {
+        // Whoever gives a folder that is none hears of the other file, whichever answer came first.
+        await configuring;
+        throw error;
+      });
       const shards = shardsOf(index);
       if (shards !== undefined) this.#stream = this.#begin(shards);
       // Whoever asks for weights hears of it.
       this.#stream?.catch(() => undefined);
       return index;
     };
-    // Whoever gives a folder that is none hears of this file first.
-    const configuring = need("config.json");
     // The index says whether there is a form that is read faster.
     const reading = readIndex();
     const readTokenizer = async () => need(tokenizerOf(await reading) ?? "tokenizer.json");
