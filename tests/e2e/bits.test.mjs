@@ -66,11 +66,13 @@ describe("the bits", () => {
       const share = areas.find(([each]) => each === name)[1] / whole;
       assert.ok(Math.abs(share / (bytes / total) - 1) < 1e-9, `${name}: ${share}`);
     }
+    // What appears below a resting pointer is pointed at.
+    await page.mouse.move(0, 0);
     await pieces.first().focus();
     await page.keyboard.press("ArrowRight");
     // The page may be drawing when the key comes.
     await page.locator(`:focus[data-name="${areas[1][0]}"]`).waitFor();
-    assert.equal(await page.locator(".detail .name").textContent(), areas[1][0]);
+    await page.locator(".detail .name").getByText(areas[1][0], { exact: true }).waitFor();
     await page.getByRole("radio", { name: "error" }).check();
     assert.deepEqual(await violations(page), []);
     await page.getByRole("radio", { name: "layers" }).check();
@@ -85,10 +87,13 @@ describe("the bits", () => {
     await page.locator('td[data-layer="1"][data-kind="up"]').focus();
     assert.match(await page.locator(".detail").innerText(), /[\d.]+\sms a token, predicted/);
     await page.getByText("As a table").first().click();
-    const times = await page
-      .getByRole("region", { name: "Table of matrices" })
-      .locator("tbody td:nth-child(8)")
-      .evaluateAll((cells) => cells.map((cell) => Number(cell.textContent.replace(/\sms/, ""))));
+    const { matrices } = await command("native", "inspect", folder, []);
+    const column = page.getByRole("region", { name: "Table of matrices" }).locator("tbody td:nth-child(8)");
+    // Rows are drawn some a frame.
+    await column.nth(matrices.length - 1).waitFor();
+    const times = await column.evaluateAll((cells) =>
+      cells.map((cell) => Number(cell.textContent.replace(/\sms/, ""))),
+    );
     // Each has two digits.
     const sum = times.reduce((sum, time) => sum + time, 0);
     assert.ok(Math.abs(sum / whole - 1) < 0.06, `${sum} of ${whole} ms`);
@@ -162,7 +167,7 @@ describe("another budget", () => {
   test("the nearest planes that there are can be used at once", async () => {
     await page.getByRole("button", { name: "Use these planes now" }).click();
     const [, level] = (await page.getByText("The nearest that it can be run with now").innerText()).match(/level (\d)/);
-    assert.equal(await page.getByRole("radio", { name: level, exact: true }).isChecked(), true);
+    await page.getByRole("radio", { name: level, exact: true, checked: true }).waitFor();
     const { matrices: short } = await command("native", "inspect", TINY, []);
     await page.getByRole("button", { name: "Back to what is stored" }).click();
     await page.waitForFunction(() => document.querySelector("td[data-here]"));
