@@ -22,7 +22,7 @@ export async function keepPage(folder: string): Promise<boolean> {
     }
     // Through the worker, which keeps them. They are in the HTTP cache, or asked for with their tags.
     if (/^https?:/.test(folder)) {
-      const files = [...FILES, await tokenizerOf(folder)];
+      const files = [...FILES, await tokenizerOf(folder).catch(() => "tokenizer.json")];
       await Promise.all(files.map((file) => fetch(folder + file).catch(() => undefined)));
     }
   } catch {

@@ -13,6 +13,8 @@ import { ChatTemplate } from "./template.js";
 import { Weights } from "./weights.js";
 
 const STALL_TICK_MS = 1000;
+/** Of a file in the folder itself, which an index may name. */
+const FILE_NAME = /^[^./\\:][^/\\:]*$/;
 
 export interface DownloadOptions {
   /** The model folder, ending in a slash. */
@@ -157,7 +159,7 @@ export class Download {
 /** The file that an index names as the tokenizer's compact form. */
 function tokenizerOf(index: Bytes): string | undefined {
   const { tokenizer } = (parseObject(index)?.metadata ?? {}) as { tokenizer?: unknown };
-  return typeof tokenizer === "string" && /^[^./\\:][^/\\:]*$/.test(tokenizer) ? tokenizer : undefined;
+  return typeof tokenizer === "string" && FILE_NAME.test(tokenizer) ? tokenizer : undefined;
 }
 
 /** The shards of an index; `undefined` where the engine will have something to say about it. */
@@ -165,7 +167,7 @@ function shardsOf(index: Bytes): Shard[] | undefined {
   const { shards } = (parseObject(index)?.metadata ?? {}) as { shards?: unknown };
   const isShard = (each: Partial<Shard> | null) =>
     typeof each?.file === "string" &&
-    /^[^./\\:][^/\\:]*$/.test(each.file) &&
+    FILE_NAME.test(each.file) &&
     Number.isSafeInteger(each.bytes) &&
     /^[0-9a-f]{64}$/.test(each.sha256 ?? "");
   return Array.isArray(shards) && shards.length > 1 && shards.every(isShard) ? (shards as Shard[]) : undefined;

@@ -18,9 +18,9 @@ export interface FeedOptions {
 
 /**
  * The window that slides over all segments: at most `tuning.requests` are on their way, the next of which is asked for when
- * one has come, and at most twice as many are on their way or wait to be used. (Asked for only when one was used up, several
- * that end together left the line idle meanwhile: a tenth of the time at 20 Mbit/s.) The first request goes out alone, for its answer tells whether the source has
- * ranges; from one without, each file comes over one connection.
+ * one has come, so that the line is not idle while segments that ended together are used up; at most twice as many are on
+ * their way or wait to be used. The first request goes out alone, for its answer tells whether the source has ranges; from
+ * one without, each file comes over one connection.
  */
 export class Feed {
   readonly #connection: Connection;
