@@ -66,7 +66,7 @@ async function fullPrecision(checkpoint, asked) {
   return JSON.parse(text.trimEnd().split("\n").at(-1)).perplexity;
 }
 
-async function run({ from, bits = "default", effort, text, windows = "12" }) {
+async function run({ from, bits = "default", effort, calibration, tuning, whole, text, windows = "12" }) {
   if (!/^[1-9]\d*$/.test(windows)) throw new Failure("--windows has to be a number over 0");
   const checkpoint = from ? fromUser(from) : await defaultCheckpoint();
   const asked = text ? ["--text", fromUser(text), "--windows", windows] : null;
@@ -78,7 +78,11 @@ async function run({ from, bits = "default", effort, text, windows = "12" }) {
       say(`- ${each} bits`);
       const made = join(folder, each);
       const budget = each === "default" ? [] : ["--bits", each];
-      const words = ["quantize", checkpoint, "-o", made, ...budget, ...(effort ? ["--effort", effort] : [])];
+      // As many planes at the start as in the end: one set of scales, fitted for nothing else.
+      if (whole) budget.push("--start-bits", "8");
+      const given = { effort, tuning, calibration: calibration && fromUser(calibration) };
+      const settings = Object.entries(given).flatMap(([name, value]) => (value ? [`--${name}`, value] : []));
+      const words = ["quantize", checkpoint, "-o", made, ...budget, ...settings];
       const taken = await watched(nomul, words);
       const { matrices } = await command("native", "inspect", made, []);
       const of = asked ? await curve(made, full_precision, asked) : [];
@@ -95,15 +99,18 @@ async function run({ from, bits = "default", effort, text, windows = "12" }) {
 }
 
 const help = `
-usage: npm run bench -- quantize [--from CHECKPOINT] [--bits LIST] [--effort NAME]
-                                 [--text FILE [--windows N]] [--record] [--json]
+usage: npm run bench -- quantize [--from CHECKPOINT] [--bits LIST] [--effort NAME] [--tuning N]
+                                 [--calibration FILE] [--whole] [--text FILE [--windows N]]
+                                 [--record] [--json]
 
 Seconds and the peak of memory (resident set; Linux) that nomul quantize takes; with a text, also the perplexity of
 what it makes, whole and with the levels that arrive first, over that of the checkpoint.
 
   --from CHECKPOINT   a GGUF file or a folder (default: the checkpoint of the default model)
   --bits LIST         planes a weight, separated by commas, or "default", the command's own (default: default)
-  --effort NAME       fast, default or best (default: the command's own)
+  --effort NAME, --tuning N, --calibration FILE
+                      as in nomul quantize, whose defaults hold where they are left out
+  --whole             no first level of fewer planes: all come at once, and are fitted for that alone
   --text FILE         what perplexity is measured on, e.g. the test text of WikiText-2 (default: it is not measured)
   --windows N         windows of 1,024 tokens of it (default: 12)
   --record            also writes the result to tests/bench/records/
@@ -113,6 +120,15 @@ what it makes, whole and with the levels that arrive first, over that of the che
 const string = { type: "string" };
 export const benchmark = {
   help,
-  options: { from: string, bits: string, effort: string, text: string, windows: string },
+  options: {
+    from: string,
+    bits: string,
+    effort: string,
+    tuning: string,
+    calibration: string,
+    whole: { type: "boolean" },
+    text: string,
+    windows: string,
+  },
   run,
 };

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Instant};
 
 use clap::ValueEnum;
-use nomul::{Result, bail};
+use nomul::{Result, bail, weights::MatrixId};
 use nomul_quant::{
     checkpoint::Checkpoint,
     fit::{
@@ -11,6 +11,7 @@ use nomul_quant::{
         bits::{Budget, ChooseBits, Greedy, Uniform},
     },
     quantize::{Options, quantize},
+    tune::Tuned,
 };
 use nomul_text::Tokenizer;
 
@@ -18,6 +19,9 @@ use crate::{folder::io, progress::Bar};
 
 /// Text that the default model wrote itself; see the README beside it.
 const CALIBRATION: &str = include_str!("../../quant/calibration/calibration.txt");
+
+/// The most weights of a model that is tuned without being asked to: in floats they take 2 GB.
+const MOST_TUNED: usize = 500_000_000;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -27,12 +31,12 @@ pub struct Arguments {
     #[arg(short, long)]
     output: PathBuf,
     /// Planes a weight, on average over the blocks' matrices (scales come on top)
-    #[arg(long, default_value_t = 4.2, conflicts_with = "bytes")]
+    #[arg(long, default_value_t = 4.3, conflicts_with = "bytes")]
     bits: f64,
     /// Bytes for everything instead
     #[arg(long)]
     bytes: Option<u64>,
-    /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.29 fewer than all; all of an
+    /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.4 fewer than all; all of an
     /// encoder]
     #[arg(long)]
     start_bits: Option<f64>,
@@ -51,7 +55,11 @@ pub struct Arguments {
     /// Tokens of a window; of an encoder's line at most [default: 1024; 128 for an encoder]
     #[arg(long)]
     window: Option<usize>,
-    /// Seed of the rotations, and of the tokens that are drawn to measure what matters
+    /// Steps of 512 tokens that tune the scales of a decoder through the whole model, which is then held in memory in floats; half
+    /// as many for the planes that it starts with; 0: none [default: by the effort; 0 above 500 million weights]
+    #[arg(long)]
+    tuning: Option<usize>,
+    /// Seed of the rotations, of how scales are rounded, and of the tokens that are drawn to measure what matters
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Replace the output folder if it exists
@@ -66,10 +74,10 @@ pub struct Arguments {
 enum Effort {
     /// Seconds: no calibration, the same planes everywhere
     Fast,
-    /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters (for an encoder 512
-    /// lines, none measured)
+    /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters, and 56 steps that tune
+    /// (for an encoder 512 lines, none measured)
     Default,
-    /// 128 windows, all of them measured (for an encoder 1024 lines)
+    /// 128 windows, all of them measured, and 240 steps (for an encoder 1024 lines)
     Best,
 }
 
@@ -82,6 +90,15 @@ impl Effort {
             Effort::Best if is_encoder => (1024, 0),
             Effort::Default => (64, 8),
             Effort::Best => (128, 128),
+        }
+    }
+
+    /// Steps that tune.
+    fn tuning(self) -> usize {
+        match self {
+            Effort::Fast => 0,
+            Effort::Default => 56,
+            Effort::Best => 240,
         }
     }
 }
@@ -142,6 +159,22 @@ pub fn run(arguments: Arguments) -> Result<()> {
         None if measured == 0 || windows.is_empty() => (Budget::BitsPerWeight(arguments.bits), &Uniform),
         None => (Budget::BitsPerWeight(arguments.bits), &Greedy),
     };
+    let weights: usize =
+        MatrixId::all(config).map(|id| id.kind.shape(config)).map(|(rows, columns)| rows * columns).sum();
+    let steps = match arguments.tuning {
+        Some(steps) if steps > 0 && windows.is_empty() => {
+            bail!(
+                Input,
+                "--tuning {steps}: there is no calibration text; choose another --effort, or --windows above 0"
+            )
+        }
+        Some(steps) if steps > 0 && config.encoder.is_some() => {
+            bail!(Input, "--tuning {steps}: an encoder predicts nothing that it could be tuned by")
+        }
+        Some(steps) => steps,
+        None if weights > MOST_TUNED => 0,
+        None => arguments.effort.tuning(),
+    };
     let options = Options {
         fit: &Gptq::default(),
         choose,
@@ -150,6 +183,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         table_planes: arguments.table_planes.map(usize::from),
         windows: &windows,
         measured,
+        tuning: [steps, steps.div_ceil(2)],
         seed: arguments.seed,
         replace: arguments.force,
     };
@@ -165,6 +199,13 @@ pub fn run(arguments: Arguments) -> Result<()> {
         report.bits_with_scales,
         report.bytes as f64 / 1e6
     );
+    for (what, tuned) in ["all planes", "those it starts with"].into_iter().zip(report.tuning) {
+        if let Some(Tuned { before, after }) = tuned {
+            eprintln!(
+                "{what}: tuned from {before:.3} to {after:.3} nats a token away from the checkpoint's predictions"
+            );
+        }
+    }
     if arguments.json {
         let mut json = serde_json::to_value(&report).unwrap_or_default();
         json["seconds"] = seconds.into();

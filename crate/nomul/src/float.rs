@@ -122,7 +122,14 @@ pub fn gate(gate: &mut [f32], up: &[f32]) {
 /// Turns scores into probabilities, in place.
 #[inline(always)]
 pub fn softmax(scores: &mut [f32]) {
-    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (lanes, rest) = scores.as_chunks::<LANES>();
+    let mut most = [f32::NEG_INFINITY; LANES];
+    for scores in lanes {
+        for lane in 0..LANES {
+            most[lane] = if scores[lane] > most[lane] { scores[lane] } else { most[lane] };
+        }
+    }
+    let largest = rest.iter().chain(&most).copied().fold(f32::NEG_INFINITY, f32::max);
     for score in scores.iter_mut() {
         *score = exp(*score - largest);
     }
@@ -137,6 +144,20 @@ pub fn softmax(scores: &mut [f32]) {
     for score in scores {
         *score *= scale;
     }
+}
+
+/// [`softmax`] for those who are not compiled for the back end that runs; the same bits.
+pub fn softmax_on_best(scores: &mut [f32]) {
+    struct Softmax<'a>(&'a mut [f32]);
+    impl Kernel for Softmax<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call<S: Simd>(self, _: S) {
+            softmax(self.0);
+        }
+    }
+    on_best(Softmax(scores));
 }
 
 /// The angle that each pair of a head's elements turns by from one position to the next: `head_dim / 2` of them, stretched

@@ -52,6 +52,11 @@ impl Hadamard {
         }
     }
 
+    /// The length of a vector.
+    pub fn length(&self) -> usize {
+        self.signs.len()
+    }
+
     /// The length of a block, which is also the factor that a round trip multiplies by.
     pub fn order(&self) -> usize {
         self.order

@@ -2,7 +2,7 @@
 //!
 //! Read it in this order: [`checkpoint`] (what comes in), [`rotate`] (what is done to it first), [`gradient`] and
 //! [`sensitivity`] (how much each matrix matters), [`calibrate`] (what it reads), [`fit`] (planes and scales of one matrix,
-//! and how many planes each gets), [`levels`] (in which file), [`quantize`](mod@quantize) (all of it, block by block),
+//! and how many planes each gets), [`tune`] (their scales, through the whole model), [`levels`] (in which file), [`quantize`](mod@quantize) (all of it, block by block),
 //! [`folder`] (what comes out). [`dense`] and [`perplexity`] are for comparing.
 
 pub mod calibrate;
@@ -16,5 +16,6 @@ pub mod perplexity;
 pub mod quantize;
 pub mod rotate;
 pub mod sensitivity;
+pub mod tune;
 
 pub use quantize::quantize;

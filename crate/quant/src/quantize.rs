@@ -4,6 +4,7 @@ mod choose;
 
 use std::{
     cell::Cell,
+    collections::HashMap,
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -30,6 +31,7 @@ use crate::{
     levels::{self, Plan},
     rotate::Rotation,
     sensitivity::Sensitivity,
+    tune::{Tuned, Tuning, pieces},
 };
 
 /// What to make.
@@ -51,14 +53,17 @@ pub struct Options<'a> {
     /// The first windows, as many as this, tell how much each matrix and each token of a decoder matters; without any, all
     /// alike, as they are in an encoder, which predicts nothing.
     pub measured: usize,
-    /// Seeds the rotations, and the tokens that are drawn to measure what matters.
+    /// Steps by which the scales of a decoder are tuned through the whole model: of all planes, and of those in the first
+    /// level. Without calibration text there are none.
+    pub tuning: [usize; 2],
+    /// Seeds the rotations, how scales are rounded, and the tokens that are drawn to measure what matters.
     pub seed: u64,
     /// Replace what is there.
     pub replace: bool,
 }
 
 /// Planes a weight that the first level lacks, unless it is told.
-pub const START: f64 = 1.29;
+pub const START: f64 = 1.4;
 
 /// Planes of the embedding and of the head, unless they are told or measured.
 pub const TABLE_PLANES: usize = 6;
@@ -85,6 +90,8 @@ pub struct Report {
     pub bytes: u64,
     /// Matrices, with their errors.
     pub matrices: Vec<MatrixReport>,
+    /// What tuning came to: of all planes, and of those in the first level.
+    pub tuning: [Option<Tuned>; 2],
 }
 
 /// One matrix of a [`Report`].
@@ -96,7 +103,7 @@ pub struct MatrixReport {
     pub planes: usize,
     /// Planes in the first level, and all; one number where these are the same.
     pub prefixes: Vec<usize>,
-    /// Share of the output's energy that is lost with each of these prefixes.
+    /// Share of the output's energy that is lost with each of these prefixes, before scales were tuned.
     pub errors: Vec<f64>,
     /// Why it got its planes.
     pub reason: String,
@@ -113,7 +120,8 @@ fn text_files(checkpoint: &Checkpoint) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Quantises a checkpoint into the folder `place`. Memory: one block and the embedding in floats, the streams of the
-/// calibration text (of the measured windows: before every block), and the second moments of one block's inputs.
+/// calibration text (of the measured windows: before every block), and the second moments of one block's inputs; where
+/// scales are tuned, the planes of all matrices and what [`Tuning::run`] says.
 pub fn quantize(
     checkpoint: &Checkpoint,
     place: &Path,
@@ -133,7 +141,7 @@ pub fn quantize(
     let sensitivity = work.measure()?;
     let plans = work.choose(sensitivity.as_ref())?;
     let mut writer = FolderWriter::new(place, options.replace, &levels::shards(&config, &plans))?;
-    let matrices = work.fit_all(&plans, sensitivity.as_ref(), &mut writer)?;
+    let (matrices, tuning) = work.fit_all(&plans, sensitivity.as_ref(), &mut writer)?;
     writer.finish(&work.config_json(&matrices), &text_files(checkpoint)?)?;
 
     let linear = || plans.iter().filter(|plan| !plan.id.kind.is_table());
@@ -147,6 +155,7 @@ pub fn quantize(
         bits_with_scales: 8.0 * stored as f64 / all,
         bytes: plans.iter().map(bytes).sum(),
         matrices,
+        tuning,
     })
 }
 
@@ -179,9 +188,19 @@ impl Work<'_> {
         &self.options.windows[..measured.min(self.options.windows.len())]
     }
 
+    /// What tuning takes, in weights fitted in that time.
+    fn tuning(&self) -> u64 {
+        if self.tuned() { self.weights() / 100 * self.options.tuning.iter().sum::<usize>() as u64 } else { 0 }
+    }
+
+    fn tuned(&self) -> bool {
+        let asked = self.options.tuning.iter().any(|&steps| steps > 0);
+        asked && self.config.encoder.is_none() && pieces(self.options.windows).len() > 1
+    }
+
     /// `done` in weights.
     fn tell(&self, step: String, done: u64) {
-        (self.progress)(&Progress { step, done, total: self.measuring() + self.weights() });
+        (self.progress)(&Progress { step, done, total: self.measuring() + self.weights() + self.tuning() });
     }
 
     /// How much each matrix and each token matters.
@@ -197,13 +216,29 @@ impl Work<'_> {
         Sensitivity::measure(checkpoint, config, rotation, windows, options.seed, &tell).map(Some)
     }
 
-    /// Fits every matrix and writes it.
+    /// Tunes the scales of all matrices.
+    fn tune(&self, fitted: &mut HashMap<MatrixId, FittedMatrix>) -> Result<[Option<Tuned>; 2]> {
+        let Work { checkpoint, config, rotation, options, .. } = *self;
+        let pieces = pieces(options.windows);
+        let tuning =
+            Tuning { checkpoint, config, rotation, pieces: &pieces, steps: options.tuning, seed: options.seed };
+        let before = self.measuring() + self.weights();
+        let tell = |step: usize, steps: usize| {
+            self.tell(
+                format!("tuning, step {} of {steps}", step + 1),
+                before + self.tuning() * step as u64 / steps as u64,
+            );
+        };
+        tuning.run(fitted, &tell)
+    }
+
+    /// Fits every matrix, tunes them and writes them.
     fn fit_all(
         &self,
         plans: &[Plan],
         sensitivity: Option<&Sensitivity>,
         writer: &mut FolderWriter,
-    ) -> Result<Vec<MatrixReport>> {
+    ) -> Result<(Vec<MatrixReport>, [Option<Tuned>; 2])> {
         let config = self.config;
         let calibrated = !self.options.windows.is_empty();
         let mut weights = Dense::new(config);
@@ -232,10 +267,16 @@ impl Work<'_> {
             Ok((id, fitted.map_err(|e| e.at(id.name(config.architecture)))?))
         };
         let mut reports = Vec::new();
+        // Those that are yet to be tuned.
+        let mut held: HashMap<MatrixId, FittedMatrix> = HashMap::new();
         let mut keep = |(id, fitted): (MatrixId, FittedMatrix), writer: &mut FolderWriter, weights: &mut Dense| {
             let plan = plan_of(id);
-            write(writer, config.architecture, id, &fitted)?;
             weights.insert(id, fitted.dequantize(plan.planes));
+            if self.tuned() {
+                held.insert(id, fitted.clone());
+            } else {
+                write(writer, config.architecture, id, &fitted)?;
+            }
             reports.push(MatrixReport {
                 name: id.name(config.architecture),
                 planes: plan.planes,
@@ -289,7 +330,15 @@ impl Work<'_> {
             let head = MatrixId { layer: 0, kind: Kind::Head };
             keep(fit(head, &hessian)?, writer, &mut weights)?;
         }
-        Ok(reports)
+        if held.is_empty() {
+            return Ok((reports, [None; 2]));
+        }
+        drop((weights, calibration));
+        let tuned = self.tune(&mut held)?;
+        for id in MatrixId::all(config) {
+            write(writer, config.architecture, id, &held[&id])?;
+        }
+        Ok((reports, tuned))
     }
 
     /// The checkpoint's configuration with what the runtime and a reader need to know.

@@ -4,7 +4,7 @@ use nomul::scale::{MAX_EXPONENT, MIN_EXPONENT, Scale};
 
 /// The values of scales with a given number of terms. They repeat from octave to octave.
 #[derive(Clone, Debug)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     terms: usize,
     /// The values with first term 1, ascending, within 0.75..1.5.
     octave: Vec<f64>,
@@ -29,6 +29,16 @@ impl Grid {
         let x = x.abs();
         let (below, above) = (self.below(x * (1.0 + 1e-12)), self.above(x * (1.0 - 1e-12)));
         if x - below <= above - x { below } else { above }
+    }
+
+    /// The values on both sides of |x|; the same twice where it is one.
+    pub fn around(&self, x: f64) -> (f64, f64) {
+        let near = self.nearest(x);
+        match x.abs() {
+            x if x > near => (near, self.above(near)),
+            x if x < near => (self.below(near), near),
+            _ => (near, near),
+        }
     }
 
     /// The largest value under x > 0, zero if there is none.

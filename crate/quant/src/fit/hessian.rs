@@ -201,7 +201,7 @@ pub(super) struct Factor {
 }
 
 /// A matrix of zeros, or an error that names it.
-pub(super) fn zeros<T: Clone + Default>(rows: usize, columns: usize, what: &str) -> Result<Vec<T>> {
+pub(crate) fn zeros<T: Clone + Default>(rows: usize, columns: usize, what: &str) -> Result<Vec<T>> {
     let failed = || Error::new(Code::Capacity, format!("{what}: no memory for {rows} x {columns} numbers"));
     let size = rows.checked_mul(columns).ok_or_else(failed)?;
     let mut matrix = Vec::new();

@@ -26,7 +26,9 @@ use nomul::plane;
 use nomul::scale::Scale;
 use rayon::prelude::*;
 
+pub(crate) use grid::Grid;
 pub use hessian::Hessian;
+pub(crate) use hessian::zeros;
 
 use feedback::{fit_apart, fit_in_turn};
 use nested::{Nested, fit_nested};

@@ -1,16 +1,24 @@
 //! One block, forwards and backwards.
 
+use std::ops::Range;
+
 use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
 use nomul::{
     config::ModelConfig,
-    float::{exp, frequencies, softmax},
+    float::{dot, exp, frequencies, softmax_on_best},
     hadamard::Hadamard,
     weights::{Kind, MatrixId, VectorId},
 };
 use rayon::prelude::*;
 
-use super::rows::{add_back, add_norm_back, norm, product};
+use super::rows::{ROWS, add_back, add_norm_back, norm, product};
 use crate::dense::Dense;
+
+/// Queries whose probabilities are held at once; none of them is compared with keys that come after the last.
+const QUERIES: usize = if cfg!(test) { 4 } else { 128 };
+
+/// Numbers that are worth a task.
+const TASK: usize = 1 << 14;
 
 /// A block of a model, for windows of up to some length.
 pub struct Block<'a> {
@@ -105,7 +113,7 @@ impl<'a> Block<'a> {
     /// Turns heads by their positions, or back.
     fn rotate(&self, x: &mut [f32], length: usize, back: bool) {
         let half = self.config.head_dim / 2;
-        for (row, turns) in x.chunks_exact_mut(length).zip(self.turns.chunks_exact(half)) {
+        x.par_chunks_exact_mut(length).zip(self.turns.par_chunks_exact(half)).for_each(|(row, turns)| {
             for head in row.chunks_exact_mut(2 * half) {
                 let (first, second) = head.split_at_mut(half);
                 for ((a, b), &(cosine, sine)) in first.iter_mut().zip(second).zip(turns) {
@@ -113,7 +121,7 @@ impl<'a> Block<'a> {
                     (*a, *b) = (*a * cosine - *b * sine, *b * cosine + *a * sine);
                 }
             }
-        }
+        });
     }
 
     /// One window through the block, from its first position on.
@@ -124,7 +132,7 @@ impl<'a> Block<'a> {
         let heads = |kind: Kind| {
             let mut out = self.product(kind, &normed);
             if let (Some(transform), Kind::Query | Kind::Key) = (&self.query_key, kind) {
-                transform.inverse_rows(&mut out);
+                turn(transform, &mut out, Hadamard::inverse_rows);
             }
             if let Some(bias) = self.gain(VectorId::Bias(MatrixId { layer, kind })) {
                 let rows = out.chunks_exact_mut(bias.len());
@@ -153,12 +161,13 @@ impl<'a> Block<'a> {
         let middle_normed = self.normed(&middle, VectorId::FeedForwardNorm(layer));
         let (mut gate, mut up) = (self.product(Kind::Gate, &middle_normed), self.product(Kind::Up, &middle_normed));
         if let Some(transform) = &self.gate_up {
-            transform.inverse_rows(&mut gate);
-            transform.inverse_rows(&mut up);
+            turn(transform, &mut gate, Hadamard::inverse_rows);
+            turn(transform, &mut up, Hadamard::inverse_rows);
         }
-        let mut gated: Vec<f32> = gate.iter().zip(&up).map(|(gate, up)| gate * sigmoid(*gate) * up).collect();
+        let mut gated: Vec<f32> =
+            gate.par_iter().zip(&up).with_min_len(TASK).map(|(gate, up)| gate * sigmoid(*gate) * up).collect();
         if let Some(transform) = &self.down {
-            transform.forward_rows(&mut gated);
+            turn(transform, &mut gated, Hadamard::forward_rows);
         }
         let update = self.product(Kind::Down, &gated);
         let out = middle.iter().zip(&update).map(|(x, update)| x + update).collect();
@@ -176,17 +185,18 @@ impl<'a> Block<'a> {
         let mut gated = vec![0.0; trace.gated.len()];
         add_back(&gradient, self.matrix(Kind::Down), config.intermediate_size, &mut gated);
         if let Some(transform) = &self.down {
-            transform.inverse_rows(&mut gated);
+            turn(transform, &mut gated, Hadamard::inverse_rows);
         }
         let (mut gate, mut up) = (vec![0.0; gated.len()], vec![0.0; gated.len()]);
-        for (i, &g) in gated.iter().enumerate() {
-            let (a, sigmoid) = (trace.gate[i], sigmoid(trace.gate[i]));
-            up[i] = g * a * sigmoid;
-            gate[i] = g * trace.up[i] * sigmoid * (1.0 + a * (1.0 - sigmoid));
-        }
+        let slopes = gate.par_iter_mut().zip(&mut up).zip(&gated).zip(trace.gate.par_iter().zip(&trace.up));
+        slopes.with_min_len(TASK).for_each(|(((gate, up), &g), (&a, &b))| {
+            let sigmoid = sigmoid(a);
+            *up = g * a * sigmoid;
+            *gate = g * b * sigmoid * (1.0 + a * (1.0 - sigmoid));
+        });
         if let Some(transform) = &self.gate_up {
-            transform.forward_rows(&mut gate);
-            transform.forward_rows(&mut up);
+            turn(transform, &mut gate, Hadamard::forward_rows);
+            turn(transform, &mut up, Hadamard::forward_rows);
         }
         visit(Kind::Gate, &trace.middle_normed, &gate);
         visit(Kind::Up, &trace.middle_normed, &up);
@@ -214,8 +224,8 @@ impl<'a> Block<'a> {
             key = back(raw_key, VectorId::KeyNorm(layer), &key);
         }
         if let Some(transform) = &self.query_key {
-            transform.forward_rows(&mut query);
-            transform.forward_rows(&mut key);
+            turn(transform, &mut query, Hadamard::forward_rows);
+            turn(transform, &mut key, Hadamard::forward_rows);
         }
         normed.fill(0.0);
         for (kind, g) in [(Kind::Query, &query), (Kind::Key, &key), (Kind::Value, &value)] {
@@ -226,25 +236,24 @@ impl<'a> Block<'a> {
         gradient
     }
 
-    /// The probabilities of one query head, (tokens, tokens): what the token of a row attends to.
-    fn probabilities(&self, query: &[f32], key: &[f32], head: usize) -> Vec<f32> {
+    /// The probabilities of one query head, (queries, keys up to the last of them): what the tokens `at` attend to.
+    fn probabilities(&self, query: &[f32], key: &[f32], head: usize, at: Range<usize>) -> Vec<f32> {
         let (length, keys, queries) = (self.config.head_dim, self.config.key_value_size(), self.config.query_size());
-        let tokens = query.len() / queries;
-        let mut scores = vec![0.0f32; tokens * tokens];
+        let mut scores = vec![0.0f32; at.len() * at.end];
+        let (first_query, first_key) = (at.start * queries + head * length, self.shared(head) * length);
         matmul(
-            MatMut::from_row_major_slice_mut(&mut scores, tokens, tokens),
+            MatMut::from_row_major_slice_mut(&mut scores, at.len(), at.end),
             Accum::Replace,
-            MatRef::from_row_major_slice_with_stride(&query[head * length..], tokens, length, queries),
-            MatRef::from_row_major_slice_with_stride(&key[self.shared(head) * length..], tokens, length, keys)
-                .transpose(),
+            MatRef::from_row_major_slice_with_stride(&query[first_query..], at.len(), length, queries),
+            MatRef::from_row_major_slice_with_stride(&key[first_key..], at.end, length, keys).transpose(),
             1.0 / (length as f32).sqrt(),
             Par::Seq,
         );
-        for (token, row) in scores.chunks_exact_mut(tokens).enumerate() {
+        for (token, row) in at.clone().zip(scores.chunks_exact_mut(at.end)) {
             let start = self.config.sliding_window.map_or(0, |window| (token + 1).saturating_sub(window));
             row[..start].fill(0.0);
             row[token + 1..].fill(0.0);
-            softmax(&mut row[start..=token]);
+            softmax_on_best(&mut row[start..=token]);
         }
         scores
     }
@@ -256,31 +265,24 @@ impl<'a> Block<'a> {
 
     fn attend(&self, query: &[f32], key: &[f32], value: &[f32]) -> Vec<f32> {
         let (length, keys, queries) = (self.config.head_dim, self.config.key_value_size(), self.config.query_size());
-        let tokens = query.len() / queries;
-        let heads: Vec<Vec<f32>> = (0..self.config.num_attention_heads)
-            .into_par_iter()
-            .map(|head| {
-                let mut mixed = vec![0.0; tokens * length];
+        let mut mixed = vec![0.0; query.len()];
+        mixed.par_chunks_mut(QUERIES * queries).enumerate().for_each(|(chunk, mixed)| {
+            let tokens = mixed.len() / queries;
+            let at = chunk * QUERIES..chunk * QUERIES + tokens;
+            let mut own = vec![0.0; tokens * length];
+            for head in 0..self.config.num_attention_heads {
+                let values = &value[self.shared(head) * length..];
                 matmul(
-                    MatMut::from_row_major_slice_mut(&mut mixed, tokens, length),
+                    MatMut::from_row_major_slice_mut(&mut own, tokens, length),
                     Accum::Replace,
-                    MatRef::from_row_major_slice(&self.probabilities(query, key, head), tokens, tokens),
-                    MatRef::from_row_major_slice_with_stride(
-                        &value[self.shared(head) * length..],
-                        tokens,
-                        length,
-                        keys,
-                    ),
+                    rows_of(&self.probabilities(query, key, head, at.clone()), at.end),
+                    MatRef::from_row_major_slice_with_stride(values, at.end, length, keys),
                     1.0,
                     Par::Seq,
                 );
-                mixed
-            })
-            .collect();
-        let mut mixed = vec![0.0; query.len()];
-        for (head, numbers) in heads.iter().enumerate() {
-            add_head(&mut mixed, numbers, head, length, queries);
-        }
+                add_head(mixed, &own, head, length, queries);
+            }
+        });
         mixed
     }
 
@@ -288,34 +290,46 @@ impl<'a> Block<'a> {
     fn attend_back(&self, trace: &Trace, mixed: &[f32]) -> [Vec<f32>; 3] {
         let (length, keys, queries) = (self.config.head_dim, self.config.key_value_size(), self.config.query_size());
         let tokens = mixed.len() / queries;
+        let factor = 1.0 / (length as f32).sqrt();
         let heads: Vec<[Vec<f32>; 3]> = (0..self.config.num_attention_heads)
             .into_par_iter()
             .map(|head| {
                 let shared = self.shared(head) * length;
-                let square = |data: &mut [f32], left: MatRef<f32>, right: MatRef<f32>, factor: f32| {
-                    let columns = right.ncols();
-                    let out = MatMut::from_row_major_slice_mut(data, tokens, columns);
-                    matmul(out, Accum::Replace, left, right, factor, Par::Seq);
-                };
                 let rows = |data: &[f32], first: usize, stride: usize| -> Vec<f32> {
                     data.chunks_exact(stride).flat_map(|row| &row[first..][..length]).copied().collect()
                 };
                 let (query, mixed) = (rows(&trace.query, head * length, queries), rows(mixed, head * length, queries));
                 let (key, value) = (rows(&trace.key, shared, keys), rows(&trace.value, shared, keys));
-                let mut weights = self.probabilities(&trace.query, &trace.key, head);
-                let (mut for_query, mut for_key) = (vec![0.0; query.len()], vec![0.0; query.len()]);
-                let mut for_value = vec![0.0; query.len()];
-                square(&mut for_value, rows_of(&weights, tokens).transpose(), rows_of(&mixed, length), 1.0);
-                let mut slopes = vec![0.0; weights.len()];
-                square(&mut slopes, rows_of(&mixed, length), rows_of(&value, length).transpose(), 1.0);
-                for (weights, slopes) in weights.chunks_exact_mut(tokens).zip(slopes.chunks_exact(tokens)) {
-                    let mean: f32 = weights.iter().zip(slopes).map(|(w, s)| w * s).sum();
-                    weights.iter_mut().zip(slopes).for_each(|(w, s)| *w *= s - mean);
+                let mut found = [vec![0.0; query.len()], vec![0.0; query.len()], vec![0.0; query.len()]];
+                let [for_query, for_key, for_value] = &mut found;
+                for start in (0..tokens).step_by(QUERIES) {
+                    let end = (start + QUERIES).min(tokens);
+                    let own = start * length..end * length;
+                    let seen = ..end * length;
+                    let add = |out: &mut [f32], left: MatRef<f32>, right: &[f32], factor: f32| {
+                        let out = MatMut::from_row_major_slice_mut(out, left.nrows(), length);
+                        matmul(out, Accum::Add, left, rows_of(right, length), factor, Par::Seq);
+                    };
+                    let mut weights = self.probabilities(&trace.query, &trace.key, head, start..end);
+                    let mixed = &mixed[own.clone()];
+                    add(&mut for_value[seen], rows_of(&weights, end).transpose(), mixed, 1.0);
+                    let mut slopes = vec![0.0; weights.len()];
+                    matmul(
+                        MatMut::from_row_major_slice_mut(&mut slopes, end - start, end),
+                        Accum::Replace,
+                        rows_of(mixed, length),
+                        rows_of(&value[seen], length).transpose(),
+                        1.0,
+                        Par::Seq,
+                    );
+                    for (weights, slopes) in weights.chunks_exact_mut(end).zip(slopes.chunks_exact(end)) {
+                        let mean = dot(weights, slopes);
+                        weights.iter_mut().zip(slopes).for_each(|(w, s)| *w *= s - mean);
+                    }
+                    add(&mut for_query[own.clone()], rows_of(&weights, end), &key[seen], factor);
+                    add(&mut for_key[seen], rows_of(&weights, end).transpose(), &query[own], factor);
                 }
-                let factor = 1.0 / (length as f32).sqrt();
-                square(&mut for_query, rows_of(&weights, tokens), rows_of(&key, length), factor);
-                square(&mut for_key, rows_of(&weights, tokens).transpose(), rows_of(&query, length), factor);
-                [for_query, for_key, for_value]
+                found
             })
             .collect();
         let mut out = [vec![0.0; trace.query.len()], vec![0.0; trace.key.len()], vec![0.0; trace.value.len()]];
@@ -326,6 +340,11 @@ impl<'a> Block<'a> {
         }
         out
     }
+}
+
+/// A transform of many rows.
+fn turn(transform: &Hadamard, x: &mut [f32], way: fn(&Hadamard, &mut [f32])) {
+    x.par_chunks_mut(ROWS * transform.length()).for_each(|x| way(transform, x));
 }
 
 fn add_head(all: &mut [f32], numbers: &[f32], head: usize, length: usize, stride: usize) {

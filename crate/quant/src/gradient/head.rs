@@ -2,7 +2,7 @@
 
 use nomul::{
     config::ModelConfig,
-    float::softmax,
+    float::softmax_on_best,
     hadamard::Hadamard,
     weights::{Kind, MatrixId, VectorId},
 };
@@ -23,6 +23,14 @@ pub struct Head<'a> {
 
 /// What the scores of a window are compared to.
 pub enum Loss<'a> {
+    /// What another model says of the same tokens, given by its end and the stream that this reads. The loss is the
+    /// divergence of the scores from it (Kullback and Leibler), but for what it holds for less likely than 1e-6.
+    Towards {
+        /// The end of the other model, of the same shape.
+        head: &'a Head<'a>,
+        /// Its stream after the last block: `(tokens, hidden_size)`.
+        stream: &'a [f32],
+    },
     /// For each token one drawn from the model's own prediction, by this seed. The mean square of the gradients is
     /// then the second derivative of the divergence from the model as it is (Fisher's information).
     Drawn(u64),
@@ -67,10 +75,22 @@ impl<'a> Head<'a> {
                 let mut scores = vec![0.0; tokens * vocab];
                 product(input, table, hidden, &mut scores);
                 let (mut sum, mut judged) = (0.0, 0);
+                let mut wanted = match loss {
+                    Loss::Towards { head, stream } => head.scores(&stream[chunk * CHUNK * hidden..][..x.len()]),
+                    _ => Vec::new(),
+                };
                 for (i, row) in scores.chunks_exact_mut(vocab).enumerate() {
-                    softmax(row);
+                    softmax_on_best(row);
                     let token = chunk * CHUNK + i;
                     let target = match loss {
+                        Loss::Towards { .. } => {
+                            let wanted = &mut wanted[i * vocab..][..vocab];
+                            softmax_on_best(wanted);
+                            sum += approach(row, wanted);
+                            judged += 1;
+                            squares[i] = row.iter().map(|g| g * g).sum();
+                            continue;
+                        }
                         Loss::Drawn(seed) => draw(row, uniform(*seed, token as u64)),
                         Loss::Next(next) => next[token] as usize,
                     };
@@ -91,6 +111,16 @@ impl<'a> Head<'a> {
             .collect();
         let (sum, judged) = losses.iter().fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         Judged { loss: sum / judged.max(1) as f64, gradient, input, squares }
+    }
+
+    /// The scores of some tokens' streams: `(tokens, vocab_size)`.
+    fn scores(&self, x: &[f32]) -> Vec<f32> {
+        let (hidden, vocab) = (self.config.hidden_size, self.config.vocab_size);
+        let mut input = vec![0.0; x.len()];
+        self.norm(x, &mut input);
+        let mut scores = vec![0.0; x.len() / hidden * vocab];
+        product(&input, self.weights.matrix(MatrixId { layer: 0, kind: Kind::Head }), hidden, &mut scores);
+        scores
     }
 
     /// See [`nomul::forward::normalize`].
@@ -126,6 +156,19 @@ impl<'a> Head<'a> {
             }
         }
     }
+}
+
+/// Takes the wanted probabilities from those of a model, which leaves the slopes of the divergence along the scores; the
+/// divergence.
+fn approach(row: &mut [f32], wanted: &[f32]) -> f64 {
+    let mut divergence = 0.0;
+    for (q, &p) in row.iter_mut().zip(wanted) {
+        if p > 1e-6 {
+            divergence += f64::from(p) * f64::from(p / q.max(1e-30)).ln();
+        }
+        *q -= p;
+    }
+    divergence
 }
 
 /// A number in 0..1 from a seed and a place (splitmix64).

@@ -11,3 +11,4 @@ mod tests;
 
 pub use block::{Block, Trace, Visit};
 pub use head::{Head, Loss};
+pub(crate) use rows::product_of_gradients;

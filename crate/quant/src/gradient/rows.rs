@@ -5,12 +5,12 @@ use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
 use rayon::prelude::*;
 
 /// Rows that one task makes.
-const TASK: usize = 128;
+pub const ROWS: usize = 128;
 
 /// `out (tokens, rows) = x (tokens, columns) Wᵀ`, W being (rows, columns) row after row.
 pub fn product(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
     let rows = weights.len() / columns;
-    out.par_chunks_mut(TASK * rows).zip(x.par_chunks(TASK * columns)).for_each(|(out, x)| {
+    out.par_chunks_mut(ROWS * rows).zip(x.par_chunks(ROWS * columns)).for_each(|(out, x)| {
         let tokens = out.len() / rows;
         matmul(
             MatMut::from_row_major_slice_mut(out, tokens, rows),
@@ -26,7 +26,7 @@ pub fn product(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
 /// `out (tokens, columns) += g (tokens, rows) W`: the way back through [`product`].
 pub fn add_back(g: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
     let rows = weights.len() / columns;
-    out.par_chunks_mut(TASK * columns).zip(g.par_chunks(TASK * rows)).for_each(|(out, g)| {
+    out.par_chunks_mut(ROWS * columns).zip(g.par_chunks(ROWS * rows)).for_each(|(out, g)| {
         let tokens = out.len() / columns;
         matmul(
             MatMut::from_row_major_slice_mut(out, tokens, columns),
@@ -39,17 +39,40 @@ pub fn add_back(g: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
     });
 }
 
+/// `gᵀ x`, (rows, columns): the slopes of a loss along the weights of [`product`], given its inputs `x (tokens, columns)` and
+/// the slopes `g (tokens, rows)` along its outputs.
+pub fn product_of_gradients(g: &[f32], x: &[f32], columns: usize) -> Vec<f32> {
+    let tokens = x.len() / columns;
+    let rows = g.len() / tokens;
+    let mut slopes = vec![0.0; rows * columns];
+    slopes.par_chunks_mut(ROWS * columns).enumerate().for_each(|(chunk, slopes)| {
+        let count = slopes.len() / columns;
+        matmul(
+            MatMut::from_row_major_slice_mut(slopes, count, columns),
+            Accum::Replace,
+            MatRef::from_row_major_slice_with_stride(&g[chunk * ROWS..], tokens, count, rows).transpose(),
+            MatRef::from_row_major_slice(x, tokens, columns),
+            1.0,
+            Par::Seq,
+        );
+    });
+    slopes
+}
+
 /// `y = x / sqrt(mean(x²) + eps)`, times `gain` if there is one, for each row of `length` numbers.
 pub fn norm(x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, out: &mut [f32]) {
-    for (x, out) in x.chunks_exact(length).zip(out.chunks_exact_mut(length)) {
-        nomul::float::rms_norm(x, gain, eps, out);
-    }
+    x.par_chunks(ROWS * length).zip(out.par_chunks_mut(ROWS * length)).for_each(|(x, out)| {
+        for (x, out) in x.chunks_exact(length).zip(out.chunks_exact_mut(length)) {
+            nomul::float::rms_norm(x, gain, eps, out);
+        }
+    });
 }
 
 /// The way back through [`norm`]: adds to `out` what the gradient `g` of its results is for its arguments.
 pub fn add_norm_back(x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, g: &[f32], out: &mut [f32]) {
     // y_i = s x_i gain_i with s = (mean(x²) + eps)^-1/2, so ds/dx_j = -s³ x_j / n.
-    for ((x, g), out) in x.chunks_exact(length).zip(g.chunks_exact(length)).zip(out.chunks_exact_mut(length)) {
+    let rows = x.par_chunks_exact(length).zip(g.par_chunks_exact(length)).zip(out.par_chunks_exact_mut(length));
+    rows.with_min_len(ROWS).for_each(|((x, g), out)| {
         let gained = |i: usize| g[i] * gain.map_or(1.0, |gain| gain[i]);
         let mean_square = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / length as f64;
         let scale = 1.0 / (mean_square + f64::from(eps)).sqrt();
@@ -59,5 +82,5 @@ pub fn add_norm_back(x: &[f32], gain: Option<&[f32]>, eps: f32, length: usize, g
         for (i, (out, &x)) in out.iter_mut().zip(x).enumerate() {
             *out += scale * gained(i) - pull * x;
         }
-    }
+    });
 }

@@ -1,0 +1,166 @@
+use std::{collections::HashMap, path::Path};
+
+use nomul::{
+    config::{ModelConfig, Quantization},
+    weights::{MatrixId, VectorId},
+};
+
+use super::{Tuned, Tuning, pieces, scales::Scales, step_through};
+use crate::{
+    checkpoint::Checkpoint,
+    dense::Dense,
+    fit::{FitPlanes, FittedMatrix, Gptq, Hessian},
+    gradient::{Head, Loss},
+    rotate::Rotation,
+};
+
+struct Model {
+    checkpoint: Checkpoint,
+    rotation: Rotation,
+    config: ModelConfig,
+    windows: Vec<Vec<u32>>,
+    fitted: HashMap<MatrixId, FittedMatrix>,
+}
+
+/// The tiny checkpoint in 2 and 3 planes, fitted without calibration.
+fn model() -> Model {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/checkpoints/llama");
+    let checkpoint = Checkpoint::open(&folder).expect("a checkpoint");
+    let rotation = Rotation::new(checkpoint.config(), 1);
+    let config =
+        ModelConfig { quantization: Some(Quantization { rotations: rotation.stored }), ..checkpoint.config().clone() };
+    let vocab = config.vocab_size as u32;
+    let windows = (0..8u32).map(|w| (0..48).map(|i| (i * i * 31 + i * 17 + w * 101) % vocab).collect()).collect();
+    let mut fitted = HashMap::new();
+    for id in MatrixId::all(&config) {
+        let (rows, columns) = id.kind.shape(&config);
+        let weights = rotation.matrix(&checkpoint, id).expect("a matrix");
+        let hessian = Hessian::identity(columns).expect("a Hessian");
+        let prefixes: &[usize] = if id.kind.is_table() { &[6] } else { &[2, 3] };
+        let found = Gptq::default().fit(&weights, rows, columns, &hessian, prefixes, &|_| ());
+        fitted.insert(id, found.expect("planes"));
+    }
+    Model { checkpoint, rotation, config, windows, fitted }
+}
+
+impl Model {
+    fn tuning<'a>(&'a self, pieces: &'a [&'a [u32]], steps: [usize; 2]) -> Tuning<'a> {
+        let Model { checkpoint, rotation, config, .. } = self;
+        Tuning { checkpoint, config, rotation, pieces, steps, seed: 3 }
+    }
+
+    /// Mean divergence from the checkpoint, with all planes or with the first.
+    fn divergence(&self, fitted: &HashMap<MatrixId, FittedMatrix>, is_start: bool) -> f64 {
+        let pieces = pieces(&self.windows);
+        let tuning = self.tuning(&pieces, [pieces.len(), 0]);
+        assert_eq!(tuning.used(), pieces);
+        let (teacher, aims) = tuning.teacher().expect("a teacher");
+        let mut weights = self.vectors();
+        for (&id, matrix) in fitted {
+            let prefix = if is_start { matrix.prefixes[0] } else { matrix.planes.len() };
+            weights.insert(id, matrix.dequantize(prefix));
+        }
+        let head = Head::new(&self.config, &teacher);
+        let each = pieces.iter().zip(&aims).map(|(tokens, stream)| {
+            let loss = Loss::Towards { head: &head, stream };
+            step_through(&self.config, &mut weights, tokens, &loss, |_, _, _| None)
+        });
+        each.sum::<f64>() / pieces.len() as f64
+    }
+
+    fn vectors(&self) -> Dense {
+        let mut weights = Dense::new(&self.config);
+        for id in VectorId::all(&self.config) {
+            if let Some(vector) = self.rotation.vector(&self.checkpoint, id).expect("a vector") {
+                weights.insert_vector(id, vector);
+            }
+        }
+        weights
+    }
+}
+
+#[test]
+fn windows_become_pieces() {
+    let windows = [vec![1; 1024], vec![2; 600], vec![3; 900]];
+    let lengths: Vec<usize> = pieces(&windows).iter().map(|piece| piece.len()).collect();
+    assert_eq!(lengths, [512, 512, 512, 512, 388]);
+    assert_eq!(pieces(&[vec![1; 40], vec![2; 1]]), [&[1; 40]]);
+    assert!(pieces(&[vec![1]]).is_empty() && pieces(&[]).is_empty());
+}
+
+#[test]
+fn weights_are_those_of_the_planes() {
+    let model = model();
+    for matrix in model.fitted.values().filter(|matrix| matrix.prefixes.len() > 1) {
+        for prefix in [2, 3] {
+            let tuned = Scales::new(matrix, prefix, true).expect("room");
+            assert_eq!(tuned.weights(), matrix.dequantize(prefix));
+            let mut same = matrix.clone();
+            tuned.round_into(&mut same, 1);
+            assert_eq!(&same, matrix, "scales that lie on the grid stay");
+        }
+    }
+}
+
+/// A divergence towards another model, and its slopes along weights: against differences.
+#[test]
+fn slopes_equal_differences() {
+    let model = model();
+    let pieces = pieces(&model.windows);
+    let (teacher, aims) = model.tuning(&pieces, [1, 0]).teacher().expect("a teacher");
+    let head = Head::new(&model.config, &teacher);
+    let loss = Loss::Towards { head: &head, stream: &aims[0] };
+    let mut weights = model.vectors();
+    model.fitted.iter().for_each(|(&id, matrix)| weights.insert(id, matrix.dequantize(3.min(matrix.planes.len()))));
+    let mut found = HashMap::new();
+    step_through(&model.config, &mut weights, pieces[0], &loss, |id, slopes, _| {
+        found.insert(id, slopes.to_vec());
+        None
+    });
+    let mut judge = |id: MatrixId, change: &dyn Fn(f32) -> f32| {
+        let own = weights.remove(id).expect("a matrix");
+        weights.insert(id, own.iter().map(|&w| change(w)).collect());
+        let judged = step_through(&model.config, &mut weights, pieces[0], &loss, |_, _, _| None);
+        weights.insert(id, own);
+        judged
+    };
+    assert_eq!(found.len(), 7 * model.config.num_hidden_layers);
+    for (&id, slopes) in &found {
+        // Along the matrix itself: all weights grow by a share of themselves.
+        let own = model.fitted[&id].dequantize(3);
+        let along: f64 = own.iter().zip(slopes).map(|(&w, &s)| f64::from(w) * f64::from(s)).sum();
+        let step = 0.01f32;
+        let difference = (judge(id, &|w| w * (1.0 + step)) - judge(id, &|w| w * (1.0 - step))) / f64::from(2.0 * step);
+        assert!((along - difference).abs() < 2e-4 + 0.03 * difference.abs(), "{id:?}: {along} against {difference}");
+    }
+}
+
+#[test]
+fn tuning_comes_nearer_and_does_not_depend_on_threads() {
+    let model = model();
+    let pieces = pieces(&model.windows);
+    let tuned = |threads: usize| {
+        let mut fitted = model.fitted.clone();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let run = || model.tuning(&pieces, [24, 60]).run(&mut fitted, &|_, _| ());
+        let came = pool.install(run).expect("a tuned model");
+        (fitted, came)
+    };
+    let ((fitted, came), again) = (tuned(1), tuned(3));
+    assert_eq!(came, again.1);
+    assert!(fitted.iter().all(|(id, matrix)| *matrix == again.0[id]), "threads make a difference");
+    for tuned in came {
+        let Tuned { before, after } = tuned.expect("both rounds");
+        assert!(after < before, "{after} after {before}");
+    }
+    for (is_start, most) in [(false, 0.97), (true, 0.99)] {
+        let (before, after) = (model.divergence(&model.fitted, is_start), model.divergence(&fitted, is_start));
+        println!("start {is_start}: {before} before, {after} after");
+        assert!(after < most * before, "start {is_start}: {before} before, {after} after");
+    }
+    // Signs stay, and so do the tables.
+    for (id, matrix) in &fitted {
+        assert_eq!(matrix.planes, model.fitted[id].planes);
+        assert!(!id.kind.is_table() || *matrix == model.fitted[id]);
+    }
+}
