@@ -31,12 +31,12 @@ pub struct Arguments {
     #[arg(short, long)]
     output: PathBuf,
     /// Planes a weight, on average over the blocks' matrices (scales come on top)
-    #[arg(long, default_value_t = 4.3, conflicts_with = "bytes")]
+    #[arg(long, default_value_t = 4.2, conflicts_with = "bytes")]
     bits: f64,
     /// Bytes for everything instead
     #[arg(long)]
     bytes: Option<u64>,
-    /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.4 fewer than all; all of an
+    /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.29 fewer than all; all of an
     /// encoder]
     #[arg(long)]
     start_bits: Option<f64>,
@@ -55,7 +55,7 @@ pub struct Arguments {
     /// Tokens of a window; of an encoder's line at most [default: 1024; 128 for an encoder]
     #[arg(long)]
     window: Option<usize>,
-    /// Steps of 512 tokens that tune the scales of a decoder through the whole model, which is then held in memory in floats; half
+    /// Steps of 512 tokens that tune the scales of a decoder through the whole model, which is then held in memory in floats; a third
     /// as many for the planes that it starts with; 0: none [default: by the effort; 0 above 500 million weights]
     #[arg(long)]
     tuning: Option<usize>,
@@ -183,7 +183,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         table_planes: arguments.table_planes.map(usize::from),
         windows: &windows,
         measured,
-        tuning: [steps, steps.div_ceil(2)],
+        tuning: [steps, steps.div_ceil(3)],
         seed: arguments.seed,
         replace: arguments.force,
     };

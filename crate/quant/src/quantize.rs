@@ -63,7 +63,7 @@ pub struct Options<'a> {
 }
 
 /// Planes a weight that the first level lacks, unless it is told.
-pub const START: f64 = 1.4;
+pub const START: f64 = 1.29;
 
 /// Planes of the embedding and of the head, unless they are told or measured.
 pub const TABLE_PLANES: usize = 6;

@@ -33,9 +33,10 @@ use scales::{Scales, Step};
 /// Tokens that a step judges.
 pub const PIECE: usize = 512;
 
-/// How far a scale moves in a step, about, as a share of its size. At three times as much SmolLM2 at 3 planes is further from
-/// the checkpoint after 40 steps, at ten times further than before.
-const RATE: f32 = 3e-4;
+/// How far a scale moves in a step, about, as a share of its size, for each root of a nat that a model is away from its
+/// checkpoint: what many small moves do by chance grows with their square. For SmolLM2 at 3 planes that is 3e-4; at three times as
+/// much it is further from the checkpoint after 40 steps, at ten times further than before.
+const RATE: f64 = 6e-4;
 
 /// Pieces on which what was tuned is judged.
 const JUDGES: usize = 4;
@@ -169,12 +170,13 @@ impl Tuning<'_> {
             if mean.is_finite() { Ok(mean) } else { bail!(Value, "tuning: the predictions are not finite") }
         };
         let before = judge(&weights)?;
+        let rate = (RATE * before.sqrt()) as f32;
         for step in 0..steps {
             progress(step);
             let piece = step % pieces.len();
             let decay = 0.5 * (1.0 + (std::f32::consts::PI * step as f32 / steps as f32).cos());
             let warm = ((step + 1) as f32 / WARM_UP).min(1.0);
-            let now = Step { number: step + 1, rate: RATE * decay * warm };
+            let now = Step { number: step + 1, rate: rate * decay * warm };
             let aim = Loss::Towards { head: &head, stream: &aims[piece] };
             step_through(config, &mut weights, pieces[piece], &aim, |id, slopes, own| {
                 tuned.get_mut(&id).map(|tuned| tuned.step(slopes, own, now))

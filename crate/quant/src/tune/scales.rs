@@ -11,6 +11,9 @@ const ROWS: usize = 64;
 /// How much of the means of slopes and of their squares stays from one step to the next.
 const KEEP: [f32; 2] = [0.9, 0.99];
 
+/// Steps between scales, as shares of these, that are narrow enough to be rounded by chance: three of five numbers lie in such.
+const CHANCED: f64 = 0.02;
+
 /// A step: how many there were with it, and how far it goes.
 #[derive(Clone, Copy)]
 pub(super) struct Step {
@@ -149,7 +152,8 @@ impl Scales {
     }
 
     /// Puts the scales into a matrix, on the grid of what can be stored. Most have moved by less than a step of it, so each goes
-    /// to the one or the other side by chance, as often as it lies near to that side: what many scales gain together stays.
+    /// to the one or the other side by chance, as often as it lies near to that side: what many scales gain together stays. Where
+    /// steps are wide, this would cost more than it keeps, and the nearest is taken.
     pub fn round_into(self, matrix: &mut FittedMatrix, seed: u64) {
         let grid = Grid::new(3);
         let mut state = seed;
@@ -160,6 +164,7 @@ impl Scales {
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             let chance = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
             let (below, above) = grid.around(f64::from(x));
+            let chance = if above - below < CHANCED * below { chance } else { 0.5 };
             grid.scale(if f64::from(x) - below > chance * (above - below) { above } else { below })
         };
         if self.rows.is_some() {
