@@ -89,10 +89,12 @@ impl Tuning<'_> {
         if self.pieces.len() < 2 {
             return Ok([None; 2]);
         }
-        let [all, start] = self.steps;
+        // Where all planes come at the start, nothing is left to tune for it.
+        let has_start = fitted.iter().any(|(id, matrix)| !id.kind.is_table() && matrix.prefixes.len() > 1);
+        let (all, start) = (self.steps[0], if has_start { self.steps[1] } else { 0 });
         let (teacher, aims) = self.teacher()?;
-        let first = self.round(fitted, (&teacher, &aims), false, &|step| progress(step, all + start))?;
-        let second = self.round(fitted, (&teacher, &aims), true, &|step| progress(all + step, all + start))?;
+        let first = self.round(fitted, (&teacher, &aims), all, false, &|step| progress(step, all + start))?;
+        let second = self.round(fitted, (&teacher, &aims), start, true, &|step| progress(all + step, all + start))?;
         Ok([first, second])
     }
 
@@ -132,14 +134,12 @@ impl Tuning<'_> {
         &self,
         fitted: &mut HashMap<MatrixId, FittedMatrix>,
         (teacher, aims): (&Dense, &[Vec<f32>]),
+        steps: usize,
         is_start: bool,
         progress: &dyn Fn(usize),
     ) -> Result<Option<Tuned>> {
         let Tuning { config, seed, .. } = *self;
-        let steps = self.steps[usize::from(is_start)];
-        // Where all planes come at the start, nothing is left to tune for it.
-        let has_start = fitted.values().any(|matrix| matrix.prefixes.len() > 1);
-        if steps == 0 || (is_start && !has_start) {
+        if steps == 0 {
             return Ok(None);
         }
         let mut weights = Dense::new(config);
