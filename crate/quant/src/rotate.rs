@@ -37,7 +37,7 @@ use nomul::{
 };
 use rayon::prelude::*;
 
-use crate::checkpoint::Checkpoint;
+use crate::{checkpoint::Checkpoint, dense::Dense};
 
 /// The transforms of a model that is being quantised.
 pub struct Rotation {
@@ -119,6 +119,17 @@ impl Rotation {
             let mut transposed = transpose(&weights, rows, columns);
             turn_rows(&mut transposed, rows, per_head, transform, factor(transform), checkpoint.config());
             weights = transpose(&transposed, columns, rows);
+        }
+        Ok(weights)
+    }
+
+    /// All vectors of the checkpoint that [`Rotation::vector`] leaves, and no matrices yet.
+    pub fn vectors(&self, checkpoint: &Checkpoint, config: &ModelConfig) -> Result<Dense> {
+        let mut weights = Dense::new(config);
+        for id in VectorId::all(config) {
+            if let Some(vector) = self.vector(checkpoint, id)? {
+                weights.insert_vector(id, vector);
+            }
         }
         Ok(weights)
     }

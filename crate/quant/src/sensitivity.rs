@@ -73,14 +73,9 @@ impl Sensitivity {
     ) -> Result<Sensitivity> {
         let layers = config.num_hidden_layers;
         let longest = windows.iter().map(Vec::len).max().unwrap_or(0);
-        let mut weights = Dense::new(config);
+        let mut weights = rotation.vectors(checkpoint, config)?;
         for id in MatrixId::all(config).filter(|id| matches!(id.kind, Kind::Embedding | Kind::Head)) {
             weights.insert(id, rotation.matrix(checkpoint, id)?);
-        }
-        for id in VectorId::all(config) {
-            if let Some(vector) = rotation.vector(checkpoint, id)? {
-                weights.insert_vector(id, vector);
-            }
         }
         let load = |weights: &mut Dense, layer: usize| -> Result<()> {
             Kind::BLOCK.into_iter().try_for_each(|kind| {

@@ -121,6 +121,8 @@ mod tests {
             for i in 0..20_000 {
                 let x = 0.01 * (1.0 + i as f64 * 1e-3);
                 let greedy = Scale::nearest_with(x as f32, terms).value() as f64;
+                let (below, above) = grid.around(x);
+                assert!(below <= x && x <= above && (below == above || grid.above(below) == above), "{x}");
                 assert!((grid.nearest(x) - x).abs() <= (greedy - x).abs() + 1e-7 * x, "{x}");
             }
         }

@@ -269,6 +269,7 @@ impl<'a> Block<'a> {
         mixed.par_chunks_mut(QUERIES * queries).enumerate().for_each(|(chunk, mixed)| {
             let tokens = mixed.len() / queries;
             let at = chunk * QUERIES..chunk * QUERIES + tokens;
+            // Apart, and put into place then: where rows of the output have gaps, matmul of faer 0.24 wrote beyond its end.
             let mut own = vec![0.0; tokens * length];
             for head in 0..self.config.num_attention_heads {
                 let values = &value[self.shared(head) * length..];

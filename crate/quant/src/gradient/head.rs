@@ -172,7 +172,7 @@ fn approach(row: &mut [f32], wanted: &[f32]) -> f64 {
 }
 
 /// A number in 0..1 from a seed and a place (splitmix64).
-fn uniform(seed: u64, place: u64) -> f64 {
+pub(crate) fn uniform(seed: u64, place: u64) -> f64 {
     let mut z = seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -10,5 +10,6 @@ mod rows;
 mod tests;
 
 pub use block::{Block, Trace, Visit};
+pub(crate) use head::uniform;
 pub use head::{Head, Loss};
 pub(crate) use rows::product_of_gradients;

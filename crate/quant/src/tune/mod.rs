@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use nomul::{
     Result, bail,
     config::ModelConfig,
-    weights::{Kind, MatrixId, VectorId},
+    weights::{Kind, MatrixId},
 };
 
 use crate::{
@@ -107,14 +107,9 @@ impl Tuning<'_> {
     fn teacher(&self) -> Result<(Dense, Vec<Vec<f32>>)> {
         let Tuning { checkpoint, config, rotation, .. } = *self;
         let used = self.used();
-        let mut weights = Dense::new(config);
+        let mut weights = rotation.vectors(checkpoint, config)?;
         for id in MatrixId::all(config).filter(|id| id.kind.is_table()) {
             weights.insert(id, rotation.matrix(checkpoint, id)?);
-        }
-        for id in VectorId::all(config) {
-            if let Some(vector) = rotation.vector(checkpoint, id)? {
-                weights.insert_vector(id, vector);
-            }
         }
         let mut streams: Vec<Vec<f32>> = used.iter().map(|tokens| weights.embed(tokens)).collect();
         for layer in 0..config.num_hidden_layers {
@@ -142,12 +137,7 @@ impl Tuning<'_> {
         if steps == 0 {
             return Ok(None);
         }
-        let mut weights = Dense::new(config);
-        for id in VectorId::all(config) {
-            if let Some(vector) = self.rotation.vector(self.checkpoint, id)? {
-                weights.insert_vector(id, vector);
-            }
-        }
+        let mut weights = self.rotation.vectors(self.checkpoint, config)?;
         let mut tuned = HashMap::new();
         for (&id, matrix) in &*fitted {
             let prefix = if is_start { matrix.prefixes[0] } else { matrix.planes.len() };

@@ -3,7 +3,10 @@
 use nomul::{Result, plane, scale::Scale};
 use rayon::prelude::*;
 
-use crate::fit::{FittedMatrix, Grid, zeros};
+use crate::{
+    fit::{FittedMatrix, Grid, zeros},
+    gradient::uniform,
+};
 
 /// Rows that one task adds up, whatever the number of threads.
 const ROWS: usize = 64;
@@ -156,13 +159,9 @@ impl Scales {
     /// steps are wide, this would cost more than it keeps, and the nearest is taken.
     pub fn round_into(self, matrix: &mut FittedMatrix, seed: u64) {
         let grid = Grid::new(3);
-        let mut state = seed;
+        let mut places = 0..;
         let mut round = |x: f32| -> Scale {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = state;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            let chance = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
+            let chance = uniform(seed, places.next().unwrap_or_default());
             let (below, above) = grid.around(f64::from(x));
             let chance = if above - below < CHANCED * below { chance } else { 0.5 };
             grid.scale(if f64::from(x) - below > chance * (above - below) { above } else { below })

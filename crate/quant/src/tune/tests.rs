@@ -2,7 +2,7 @@ use std::{collections::HashMap, path::Path};
 
 use nomul::{
     config::{ModelConfig, Quantization},
-    weights::{MatrixId, VectorId},
+    weights::MatrixId,
 };
 
 use super::{Tuned, Tuning, pieces, scales::Scales, step_through};
@@ -69,13 +69,7 @@ impl Model {
     }
 
     fn vectors(&self) -> Dense {
-        let mut weights = Dense::new(&self.config);
-        for id in VectorId::all(&self.config) {
-            if let Some(vector) = self.rotation.vector(&self.checkpoint, id).expect("a vector") {
-                weights.insert_vector(id, vector);
-            }
-        }
-        weights
+        self.rotation.vectors(&self.checkpoint, &self.config).expect("vectors")
     }
 }
 
