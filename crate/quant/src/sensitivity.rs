@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use nomul::{
     Result,
     config::ModelConfig,
-    weights::{Kind, MatrixId, VectorId},
+    weights::{Kind, MatrixId},
 };
 use rayon::prelude::*;
 
@@ -256,14 +256,9 @@ mod tests {
         let sensitivity =
             Sensitivity::measure(&checkpoint, &config, &rotation, &windows, 5, &|_, _| ()).expect("a measurement");
         let load = || {
-            let mut dense = Dense::new(&config);
+            let mut dense = rotation.vectors(&checkpoint, &config).expect("vectors");
             for id in MatrixId::all(&config) {
                 dense.insert(id, rotation.matrix(&checkpoint, id).expect("a matrix"));
-            }
-            for id in VectorId::all(&config) {
-                if let Some(vector) = rotation.vector(&checkpoint, id).expect("a vector") {
-                    dense.insert_vector(id, vector);
-                }
             }
             dense
         };
