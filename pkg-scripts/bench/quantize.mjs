@@ -66,7 +66,7 @@ async function fullPrecision(checkpoint, asked) {
   return JSON.parse(text.trimEnd().split("\n").at(-1)).perplexity;
 }
 
-async function run({ from, bits = "default", effort, calibration, tuning, whole, text, windows = "12" }) {
+async function run({ from, bits = "default", effort, calibration, adapt, tuning, whole, text, windows = "12" }) {
   if (!/^[1-9]\d*$/.test(windows)) throw new Failure("--windows has to be a number over 0");
   const checkpoint = from ? fromUser(from) : await defaultCheckpoint();
   const asked = text ? ["--text", fromUser(text), "--windows", windows] : null;
@@ -80,7 +80,7 @@ async function run({ from, bits = "default", effort, calibration, tuning, whole,
       const budget = each === "default" ? [] : ["--bits", each];
       // As many planes at the start as in the end: one set of scales, fitted for nothing else.
       if (whole) budget.push("--start-bits", "8");
-      const given = { effort, tuning, calibration: calibration && fromUser(calibration) };
+      const given = { effort, adapt, tuning, calibration: calibration && fromUser(calibration) };
       const settings = Object.entries(given).flatMap(([name, value]) => (value ? [`--${name}`, value] : []));
       const words = ["quantize", checkpoint, "-o", made, ...budget, ...settings];
       const taken = await watched(nomul, words);
@@ -99,7 +99,7 @@ async function run({ from, bits = "default", effort, calibration, tuning, whole,
 }
 
 const help = `
-usage: npm run bench -- quantize [--from CHECKPOINT] [--bits LIST] [--effort NAME] [--tuning N]
+usage: npm run bench -- quantize [--from CHECKPOINT] [--bits LIST] [--effort NAME] [--adapt N] [--tuning N]
                                  [--calibration FILE] [--whole] [--text FILE [--windows N]]
                                  [--record] [--json]
 
@@ -108,7 +108,7 @@ what it makes, whole and with the levels that arrive first, over that of the che
 
   --from CHECKPOINT   a GGUF file or a folder (default: the checkpoint of the default model)
   --bits LIST         planes a weight, separated by commas, or "default", the command's own (default: default)
-  --effort NAME, --tuning N, --calibration FILE
+  --effort NAME, --adapt N, --tuning N, --calibration FILE
                       as in nomul quantize, whose defaults hold where they are left out
   --whole             no first level of fewer planes: all come at once, and are fitted for that alone
   --text FILE         what perplexity is measured on, e.g. the test text of WikiText-2 (default: it is not measured)
@@ -124,6 +124,7 @@ export const benchmark = {
     from: string,
     bits: string,
     effort: string,
+    adapt: string,
     tuning: string,
     calibration: string,
     whole: { type: "boolean" },

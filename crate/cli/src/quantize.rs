@@ -59,6 +59,10 @@ pub struct Arguments {
     /// as many for the planes that it starts with; 0: none [default: by the effort; 0 above 500 million weights]
     #[arg(long)]
     tuning: Option<usize>,
+    /// Steps of 512 tokens that the blocks of a decoder which are yet to be fitted take before each block, to make up for what those
+    /// before miss; the model is then held in memory in floats; 0: none [default: by the effort; 0 above 500 million weights]
+    #[arg(long)]
+    adapt: Option<usize>,
     /// Seed of the rotations, of how scales are rounded, and of the tokens that are drawn to measure what matters
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -74,10 +78,10 @@ pub struct Arguments {
 enum Effort {
     /// Seconds: no calibration, the same planes everywhere
     Fast,
-    /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters, and 56 steps that tune
-    /// (for an encoder 512 lines, none measured)
+    /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters, 2 steps before each block that
+    /// adapt and 56 that tune (for an encoder 512 lines, none measured)
     Default,
-    /// 128 windows, all of them measured, and 240 steps (for an encoder 1024 lines)
+    /// 128 windows, all of them measured, 4 steps that adapt and 240 that tune (for an encoder 1024 lines)
     Best,
 }
 
@@ -90,6 +94,15 @@ impl Effort {
             Effort::Best if is_encoder => (1024, 0),
             Effort::Default => (64, 8),
             Effort::Best => (128, 128),
+        }
+    }
+
+    /// Steps that adapt, before each block.
+    fn adapting(self) -> usize {
+        match self {
+            Effort::Fast => 0,
+            Effort::Default => 2,
+            Effort::Best => 4,
         }
     }
 
@@ -161,20 +174,22 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     let weights: usize =
         MatrixId::all(config).map(|id| id.kind.shape(config)).map(|(rows, columns)| rows * columns).sum();
-    let steps = match arguments.tuning {
+    let steps = |name: &str, asked: Option<usize>, by_effort: usize| match asked {
         Some(steps) if steps > 0 && windows.is_empty() => {
             bail!(
                 Input,
-                "--tuning {steps}: there is no calibration text; choose another --effort, or --windows above 0"
+                "--{name} {steps}: there is no calibration text; choose another --effort, or --windows above 0"
             )
         }
         Some(steps) if steps > 0 && config.encoder.is_some() => {
-            bail!(Input, "--tuning {steps}: an encoder predicts nothing that it could be tuned by")
+            bail!(Input, "--{name} {steps}: an encoder predicts nothing that it could learn by")
         }
-        Some(steps) => steps,
-        None if weights > MOST_TUNED => 0,
-        None => arguments.effort.tuning(),
+        Some(steps) => Ok(steps),
+        None if weights > MOST_TUNED => Ok(0),
+        None => Ok(by_effort),
     };
+    let adapting = steps("adapt", arguments.adapt, arguments.effort.adapting())?;
+    let tuning = steps("tuning", arguments.tuning, arguments.effort.tuning())?;
     let options = Options {
         fit: &Gptq::default(),
         choose,
@@ -183,7 +198,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         table_planes: arguments.table_planes.map(usize::from),
         windows: &windows,
         measured,
-        tuning: [steps, steps.div_ceil(3)],
+        adapting,
+        tuning: [tuning, tuning.div_ceil(3)],
         seed: arguments.seed,
         replace: arguments.force,
     };

@@ -160,6 +160,27 @@ pub fn softmax_on_best(scores: &mut [f32]) {
     on_best(Softmax(scores));
 }
 
+/// The float whose upper half is given.
+#[inline(always)]
+pub fn widened(half: u16) -> f32 {
+    f32::from_bits(u32::from(half) << 16)
+}
+
+/// `values -= factor * halves`, the factors of each value being upper halves of floats; for those who are not compiled for the back
+/// end that runs.
+pub fn subtract_on_best(values: &mut [f32], factor: f32, halves: &[u16]) {
+    struct Subtract<'a>(&'a mut [f32], f32, &'a [u16]);
+    impl Kernel for Subtract<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call<S: Simd>(self, _: S) {
+            self.0.iter_mut().zip(self.2).for_each(|(value, &half)| *value -= self.1 * widened(half));
+        }
+    }
+    on_best(Subtract(values, factor, halves));
+}
+
 /// The angle that each pair of a head's elements turns by from one position to the next: `head_dim / 2` of them, stretched
 /// as the configuration says.
 pub fn frequencies(config: &ModelConfig) -> impl Iterator<Item = f64> + use<> {

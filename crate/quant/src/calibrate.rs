@@ -68,6 +68,11 @@ impl Calibration {
         Ok(Calibration { streams })
     }
 
+    /// The first `tokens` rows of a window's stream, as it is now.
+    pub fn beginning(&self, config: &ModelConfig, window: usize, tokens: usize) -> &[f32] {
+        &self.streams[window][..tokens * config.hidden_size]
+    }
+
     /// The second moments of a block's inputs; each token counts as much as the matrix's outputs matter at it, or all
     /// alike. The streams stay before the block.
     pub fn inputs(

@@ -24,14 +24,14 @@ use crate::{
     checkpoint::Checkpoint,
     dense::Dense,
     fit::{
-        FitPlanes, FittedMatrix, Hessian,
+        FitPlanes, FittedMatrix, Hessian, Metric,
         bits::{Budget, ChooseBits},
     },
     folder::FolderWriter,
     levels::{self, Plan},
     rotate::Rotation,
     sensitivity::Sensitivity,
-    tune::{Tuned, Tuning, pieces},
+    tune::{Rest, Teacher, Tuned, Tuning, pieces},
 };
 
 /// What to make.
@@ -53,6 +53,9 @@ pub struct Options<'a> {
     /// The first windows, as many as this, tell how much each matrix and each token of a decoder matters; without any, all
     /// alike, as they are in an encoder, which predicts nothing.
     pub measured: usize,
+    /// Steps that the blocks of a decoder which are yet to be fitted take before each block, to make up for what those before
+    /// miss. Without calibration text there are none.
+    pub adapting: usize,
     /// Steps by which the scales of a decoder are tuned through the whole model: of all planes, and of those in the first
     /// level. Without calibration text there are none.
     pub tuning: [usize; 2],
@@ -188,19 +191,43 @@ impl Work<'_> {
         &self.options.windows[..measured.min(self.options.windows.len())]
     }
 
-    /// What tuning takes, in weights fitted in that time.
+    /// What a step of `blocks` blocks takes, in weights fitted in that time.
+    fn step(&self, blocks: usize) -> u64 {
+        self.weights() / 100 * blocks as u64 / self.config.num_hidden_layers.max(1) as u64
+    }
+
+    /// The same for tuning.
     fn tuning(&self) -> u64 {
-        if self.tuned() { self.weights() / 100 * self.options.tuning.iter().sum::<usize>() as u64 } else { 0 }
+        let steps = if self.tuned() { self.options.tuning.iter().sum() } else { 0 };
+        self.step(self.config.num_hidden_layers) * steps as u64
+    }
+
+    /// The same for what the rest of the blocks learn.
+    fn adapting(&self) -> u64 {
+        let steps = if self.adapted() { self.options.adapting } else { 0 };
+        (1..=self.config.num_hidden_layers).map(|blocks| self.step(blocks) * steps as u64).sum()
     }
 
     fn tuned(&self) -> bool {
-        let asked = self.options.tuning.iter().any(|&steps| steps > 0);
-        asked && self.config.encoder.is_none() && pieces(self.options.windows).len() > 1
+        self.options.tuning.iter().any(|&steps| steps > 0) && self.teaches()
+    }
+
+    fn adapted(&self) -> bool {
+        self.options.adapting > 0 && self.teaches()
+    }
+
+    /// There is a text to learn from, and something to say about it.
+    fn teaches(&self) -> bool {
+        self.config.encoder.is_none() && pieces(self.options.windows).len() > 1
     }
 
     /// `done` in weights.
     fn tell(&self, step: String, done: u64) {
-        (self.progress)(&Progress { step, done, total: self.measuring() + self.weights() + self.tuning() });
+        (self.progress)(&Progress {
+            step,
+            done,
+            total: self.measuring() + self.weights() + self.adapting() + self.tuning(),
+        });
     }
 
     /// How much each matrix and each token matters.
@@ -216,13 +243,23 @@ impl Work<'_> {
         Sensitivity::measure(checkpoint, config, rotation, windows, options.seed, &tell).map(Some)
     }
 
-    /// Tunes the scales of all matrices.
-    fn tune(&self, fitted: &mut HashMap<MatrixId, FittedMatrix>) -> Result<[Option<Tuned>; 2]> {
+    /// What the model is to say, where it is adapted or tuned.
+    fn teacher(&self) -> Result<Option<Teacher<'_>>> {
+        if !self.adapted() && !self.tuned() {
+            return Ok(None);
+        }
         let Work { checkpoint, config, rotation, options, .. } = *self;
-        let pieces = pieces(options.windows);
-        let tuning =
-            Tuning { checkpoint, config, rotation, pieces: &pieces, steps: options.tuning, seed: options.seed };
-        let before = self.measuring() + self.weights();
+        let [all, start] = options.tuning;
+        // Only the first piece of each window serves to adapt.
+        let most = all.max(start).max(2 * options.adapting * config.num_hidden_layers);
+        Teacher::new(checkpoint, config, rotation, &pieces(options.windows), most)
+    }
+
+    /// Tunes the scales of all matrices.
+    fn tune(&self, fitted: &mut HashMap<MatrixId, FittedMatrix>, teacher: &Teacher) -> Result<[Option<Tuned>; 2]> {
+        let Work { checkpoint, config, rotation, options, .. } = *self;
+        let tuning = Tuning { checkpoint, config, rotation, teacher, steps: options.tuning, seed: options.seed };
+        let before = self.measuring() + self.weights() + self.adapting();
         let tell = |step: usize, steps: usize| {
             self.tell(
                 format!("tuning, step {} of {steps}", step + 1),
@@ -251,9 +288,8 @@ impl Work<'_> {
         }
         let done = AtomicU64::new(self.measuring());
         let plan_of = |id: MatrixId| plans.iter().find(|plan| plan.id == id).expect("every matrix has a plan");
-        let fit = |id: MatrixId, hessian: &Hessian| -> Result<(MatrixId, FittedMatrix)> {
+        let fit = |id: MatrixId, matrix: &[f32], metric: Metric| -> Result<(MatrixId, FittedMatrix)> {
             let (rows, columns) = id.kind.shape(config);
-            let matrix = self.rotation.matrix(self.checkpoint, id)?;
             let step = format!("fitting {}", id.name(config.architecture));
             let known = Cell::new(0);
             let tell = |column: usize| {
@@ -262,13 +298,14 @@ impl Work<'_> {
                 self.tell(step.clone(), done.fetch_add(fresh, Ordering::Relaxed) + fresh);
             };
             let prefixes = plan_of(id).prefixes();
-            let fitted = self.options.fit.fit(&matrix, rows, columns, hessian, &prefixes, &tell);
+            let fitted = self.options.fit.fit(matrix, (rows, columns), metric, &prefixes, &tell);
             tell(columns);
             Ok((id, fitted.map_err(|e| e.at(id.name(config.architecture)))?))
         };
         let mut reports = Vec::new();
         // Those that are yet to be tuned.
         let mut held: HashMap<MatrixId, FittedMatrix> = HashMap::new();
+        let from_checkpoint = |id: MatrixId| self.rotation.matrix(self.checkpoint, id);
         let mut keep = |(id, fitted): (MatrixId, FittedMatrix), writer: &mut FolderWriter, weights: &mut Dense| {
             let plan = plan_of(id);
             weights.insert(id, fitted.dequantize(plan.planes));
@@ -292,27 +329,56 @@ impl Work<'_> {
             Some(table) => table.cost.clone(),
             None => Hessian::identity(config.hidden_size)?,
         };
-        keep(fit(embedding, &cost)?, writer, &mut weights)?;
+        keep(fit(embedding, &from_checkpoint(embedding)?, Metric::of(&cost))?, writer, &mut weights)?;
         drop(cost);
         if config.encoder.is_some() {
             let positions = MatrixId { layer: 0, kind: Kind::Position };
-            keep(fit(positions, &Hessian::identity(config.hidden_size)?)?, writer, &mut weights)?;
+            let cost = Hessian::identity(config.hidden_size)?;
+            keep(fit(positions, &from_checkpoint(positions)?, Metric::of(&cost))?, writer, &mut weights)?;
+        }
+        let head = MatrixId { layer: 0, kind: Kind::Head };
+        if !config.tie_word_embeddings && config.encoder.is_none() {
+            weights.insert(head, from_checkpoint(head)?);
+        }
+        let teacher = self.teacher()?;
+        let mut rest = teacher.as_ref().filter(|_| self.adapted()).map(Rest::new);
+        if rest.is_some() {
+            for id in MatrixId::all(config).filter(|id| !id.kind.is_table()) {
+                weights.insert(id, from_checkpoint(id)?);
+            }
         }
         let mut calibration = Calibration::new(config, &weights, self.options.windows)?;
         for layer in 0..config.num_hidden_layers {
+            if let Some(rest) = &mut rest {
+                for step in 0..self.options.adapting {
+                    let fresh = self.step(config.num_hidden_layers - layer);
+                    let done = done.fetch_add(fresh, Ordering::Relaxed) + fresh;
+                    self.tell(
+                        format!("adapting to block {layer}, step {} of {}", step + 1, self.options.adapting),
+                        done,
+                    );
+                    rest.step(&mut weights, layer, &calibration)?;
+                }
+            } else {
+                for &kind in Kind::of_block(config.architecture) {
+                    let id = MatrixId { layer, kind };
+                    weights.insert(id, from_checkpoint(id)?);
+                }
+            }
             let kinds = Kind::of_block(config.architecture);
             let block: Vec<MatrixId> = kinds.iter().map(|&kind| MatrixId { layer, kind }).collect();
             let inputs = if calibrated {
-                for &id in &block {
-                    weights.insert(id, self.rotation.matrix(self.checkpoint, id)?);
-                }
                 let inputs = calibration.inputs(config, &weights, layer, sensitivity);
                 inputs.map_err(|e| e.at(format!("block {layer}")))?
             } else {
                 Inputs::unknown(config)?
             };
+            let metric = |id: MatrixId| Metric {
+                inputs: inputs.of(id.kind),
+                outputs: sensitivity.and_then(|s| s.outputs(id)).map(|outputs| &outputs.gradients),
+            };
             let fitted: Vec<Result<(MatrixId, FittedMatrix)>> =
-                block.par_iter().map(|&id| fit(id, inputs.of(id.kind))).collect();
+                block.par_iter().map(|&id| fit(id, weights.matrix(id), metric(id))).collect();
             for fitted in fitted {
                 keep(fitted?, writer, &mut weights)?;
             }
@@ -327,14 +393,13 @@ impl Work<'_> {
             } else {
                 Hessian::identity(config.hidden_size)?
             };
-            let head = MatrixId { layer: 0, kind: Kind::Head };
-            keep(fit(head, &hessian)?, writer, &mut weights)?;
+            keep(fit(head, weights.matrix(head), Metric::of(&hessian))?, writer, &mut weights)?;
         }
-        if held.is_empty() {
+        drop((weights, calibration, rest));
+        let Some(teacher) = teacher.filter(|_| !held.is_empty()) else {
             return Ok((reports, [None; 2]));
-        }
-        drop((weights, calibration));
-        let tuned = self.tune(&mut held)?;
+        };
+        let tuned = self.tune(&mut held, &teacher)?;
         for id in MatrixId::all(config) {
             write(writer, config.architecture, id, &held[&id])?;
         }

@@ -18,7 +18,7 @@ use crate::{
     checkpoint::Checkpoint,
     dense::Dense,
     fit::{
-        Hessian,
+        Gradients, Hessian, RowMetric,
         bits::{Expected, predict_calibrated},
     },
     gradient::{Block, Head, Loss},
@@ -33,6 +33,8 @@ pub struct Outputs {
     /// What the matrix is expected to lose at each number of planes; `energy` is in nats a token, so that energy times a
     /// share is the divergence that the share costs.
     pub expected: Expected,
+    /// What errors of its outputs do together.
+    pub gradients: RowMetric,
 }
 
 impl Outputs {
@@ -136,7 +138,7 @@ impl Sensitivity {
                 let mut expected = predict_calibrated(weights.matrix(id), rows, columns, &seen.inputs)?;
                 // Half of the mean square of `g · E x`; the inputs were given the whole length of g.
                 expected.energy *= 0.5 / rows as f64;
-                Ok((id, Outputs { tokens: seen.tokens, expected }))
+                Ok((id, Outputs { tokens: seen.tokens, expected, gradients: RowMetric::new(&seen.outputs)? }))
             };
             let found: Vec<Result<(MatrixId, Outputs)>> = seen.into_par_iter().map(outputs).collect();
             for found in found {
@@ -210,16 +212,25 @@ struct Seen {
     tokens: Vec<Vec<f32>>,
     /// Inputs, each times the length of its token's gradient.
     inputs: Hessian,
+    /// Gradients at its outputs, where they are asked for.
+    outputs: Gradients,
 }
 
 impl Seen {
     fn new(config: &ModelConfig, kind: Kind) -> Result<Seen> {
-        Ok(Seen { kind, tokens: Vec::new(), inputs: Hessian::new(kind.shape(config).1)? })
+        let rows = if kind.is_table() { 0 } else { kind.shape(config).0 };
+        Ok(Seen {
+            kind,
+            tokens: Vec::new(),
+            inputs: Hessian::new(kind.shape(config).1)?,
+            outputs: Gradients::new(rows)?,
+        })
     }
 
     fn add(&mut self, x: &[f32], g: &[f32]) -> Result<()> {
         let columns = self.inputs.columns();
         let rows = g.len() / (x.len() / columns);
+        self.outputs.accumulate(g)?;
         self.add_squares(x, g.chunks_exact(rows).map(|g| g.iter().map(|g| g * g).sum()).collect())
     }
 

@@ -75,6 +75,7 @@ fn quantized(planes: f64, windows: &[Vec<u32>]) -> Model {
         table_planes: Some(planes as usize),
         windows,
         measured: 8,
+        adapting: 0,
         tuning: [0, 0],
         seed: 1,
         replace: false,

@@ -119,6 +119,7 @@ fn eight_planes_come_to_about_a_hundredth() {
             table_planes: Some(8),
             windows: &calibration(golden.checkpoint.config().vocab_size),
             measured: 8,
+            adapting: 0,
             tuning: [0, 0],
             seed: 1,
             replace: false,

@@ -9,6 +9,7 @@
 use super::MOST_PLANES;
 use super::grid::Grid;
 use super::normal::{Normal, PerPlane};
+use super::problem::Problem;
 
 /// Levels of non-negative value.
 const MOST_LEVELS: usize = 1 << (MOST_PLANES - 1);
@@ -248,6 +249,21 @@ impl Column {
         }
         best[..planes].sort_by(|a, b| b.total_cmp(a));
         (best, cost)
+    }
+
+    /// [`Column::assign`] for rows that make up for each other: every number goes to the level nearest to what the rows before have
+    /// made of it.
+    pub fn assign_together(problem: &Problem, values: &[f32], scales: &[f64], patterns: &mut [u8]) {
+        let Some((metric, row_scales)) = &problem.rows_together else { return };
+        let table = table(scales);
+        let mut levels: Vec<(f32, u8)> = (0..1usize << scales.len()).map(|p| (table[p], p as u8)).collect();
+        levels.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let middles: Vec<f32> = levels.windows(2).map(|two| 0.5 * (two[0].0 + two[1].0)).collect();
+        metric.through([&mut values.to_vec()], row_scales, |row, [value]| {
+            let (level, pattern) = levels[middles.partition_point(|&middle| middle <= value)];
+            patterns[row] = pattern;
+            [value - level]
+        });
     }
 
     /// Writes the sign pattern (bit b set: plane b is +1) of every number of the column `values` that was loaded.

@@ -76,7 +76,10 @@ pub(super) fn fit_in_turn(
                 last = (scales[k], deviation);
             }
             let patterns = &mut patterns[k * rows..][..rows];
-            column.assign(now, &scales[k][..planes], patterns);
+            match problem.rows_together {
+                Some(_) => Column::assign_together(problem, now, &scales[k][..planes], patterns),
+                None => column.assign(now, &scales[k][..planes], patterns),
+            }
             let table = table(&scales[k][..planes]);
             let error = &mut errors[(k - first) * rows..][..rows];
             let pivot = factor.upper[k + k * columns];

@@ -5,7 +5,8 @@
 //! fitted anew for every shorter prefix of the planes, so that a prefix is a usable matrix.
 //!
 //! Read in this order: [`hessian`] (what the inputs looked like), `problem` (what is to be met), `column` (fitting
-//! one column), `feedback` (the loop over columns), `sweep` (what follows the loop), `nested` (both for two prefixes).
+//! one column), `feedback` (the loop over columns), `row_metric` (the same over
+//! rows), `sweep` (what follows the loops), `nested` (all that for two prefixes).
 
 pub mod bits;
 mod column;
@@ -17,6 +18,7 @@ mod nested;
 mod normal;
 mod predict;
 mod problem;
+mod row_metric;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ use rayon::prelude::*;
 pub(crate) use grid::Grid;
 pub use hessian::Hessian;
 pub(crate) use hessian::zeros;
+pub use row_metric::{Gradients, RowMetric};
 
 use feedback::{fit_apart, fit_in_turn};
 use nested::{Nested, fit_nested};
@@ -88,9 +91,25 @@ impl FittedMatrix {
     }
 }
 
+/// By what errors of a matrix are judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric<'a> {
+    /// Second moments of its inputs.
+    pub inputs: &'a Hessian,
+    /// What errors of its rows do together; `None`: each row counts for itself.
+    pub outputs: Option<&'a RowMetric>,
+}
+
+impl<'a> Metric<'a> {
+    /// Each row for itself.
+    pub fn of(inputs: &'a Hessian) -> Metric<'a> {
+        Metric { inputs, outputs: None }
+    }
+}
+
 /// A way to fit planes to a matrix.
 pub trait FitPlanes: Sync {
-    /// Fits planes to `weights`, (rows, columns) row after row, `hessian` telling which inputs matter: as many (1..=8) as
+    /// Fits planes to `weights`, (rows, columns) row after row, `metric` telling what matters: as many (1..=8) as
     /// the last of `prefixes` says, which ascend; each prefix gets scales of its own. `progress` is called now and then with
     /// a number of columns that grows to `columns`.
     ///
@@ -100,9 +119,8 @@ pub trait FitPlanes: Sync {
     fn fit(
         &self,
         weights: &[f32],
-        rows: usize,
-        columns: usize,
-        hessian: &Hessian,
+        size: (usize, usize),
+        metric: Metric,
         prefixes: &[usize],
         progress: &dyn Fn(usize),
     ) -> Result<FittedMatrix>;
@@ -127,7 +145,8 @@ pub struct Settings {
     pub sweeps: usize,
     /// The same for the scales of shorter prefixes, the planes being fixed.
     pub prefix_sweeps: usize,
-    /// Row scales are fitted again before each sweep; before the first alone where a prefix counts.
+    /// Row scales are fitted again before each sweep, before the first alone where a prefix counts, and never where errors of
+    /// rows are judged together.
     pub refit_rows: bool,
     /// What a loss of the shortest prefix counts, a loss of all planes that is as large a part of what so many normal
     /// numbers lose counting 1. 0: all planes are fitted, and the prefixes take what they get. On blocks of SmolLM2, 3 of 4
@@ -170,13 +189,13 @@ impl FitPlanes for Gptq {
     fn fit(
         &self,
         weights: &[f32],
-        rows: usize,
-        columns: usize,
-        hessian: &Hessian,
+        (rows, columns): (usize, usize),
+        metric: Metric,
         prefixes: &[usize],
         progress: &dyn Fn(usize),
     ) -> Result<FittedMatrix> {
         let settings = &Settings { block: self.0.block.clamp(1, columns.max(1)), ..self.0.clone() };
+        let hessian = metric.inputs;
         let mut problem = Problem::new(settings, weights, (rows, columns), hessian, last(prefixes)?)?;
         if hessian.is_diagonal() {
             let solution = fit_apart(&problem, settings, progress)?;
@@ -186,7 +205,14 @@ impl FitPlanes for Gptq {
         problem.hessian = Some(hessian.ordered(&problem.order, factor.ridge)?);
         problem.diagonal.iter_mut().for_each(|d| *d += factor.ridge);
         problem.ridge = factor.ridge;
-        let steps = Steps { columns, passes: 1 + settings.sweeps, progress };
+        problem.count_rows_by(metric.outputs)?;
+        // A table has so many rows that its columns are soon settled; where rows are judged together, a sweep takes long.
+        let sweeps = match metric.outputs {
+            _ if rows > 16 * columns => settings.sweeps.min(1),
+            Some(_) => settings.sweeps.min(2),
+            None => settings.sweeps,
+        };
+        let steps = Steps { columns, passes: 1 + sweeps, progress };
         let base = prefixes[0];
         if prefixes.len() > 1 && settings.base_share > 0.0 {
             let weight = settings.base_share * predict::NORMAL[problem.planes] / predict::NORMAL[base];
@@ -197,8 +223,8 @@ impl FitPlanes for Gptq {
         let mut solution = fit_in_turn(&problem, settings, &factor, &|done| steps.report(0, done))?;
         let error = problem.error(&solution.patterns, &solution.scales, problem.planes)?;
         let mut gradient = problem.times_hessian(&error)?;
-        for pass in 1..=settings.sweeps {
-            if settings.refit_rows && settings.row_scales {
+        for pass in 1..=sweeps {
+            if settings.refit_rows && settings.row_scales && metric.outputs.is_none() {
                 problem.refit_rows(&solution, &gradient, weights)?;
                 let error = problem.error(&solution.patterns, &solution.scales, problem.planes)?;
                 gradient = problem.times_hessian(&error)?;
@@ -213,12 +239,12 @@ impl FitPlanes for RoundToNearest {
     fn fit(
         &self,
         weights: &[f32],
-        rows: usize,
-        columns: usize,
-        hessian: &Hessian,
+        (rows, columns): (usize, usize),
+        metric: Metric,
         prefixes: &[usize],
         progress: &dyn Fn(usize),
     ) -> Result<FittedMatrix> {
+        let hessian = metric.inputs;
         if hessian.columns() != columns {
             nomul::bail!(Shape, "fit: a Hessian of {} columns for {columns} columns", hessian.columns());
         }
@@ -266,7 +292,7 @@ fn finish(
     mut base: Option<Vec<PerPlane>>,
 ) -> Result<FittedMatrix> {
     let (rows, columns, planes) = (problem.rows, problem.columns, problem.planes);
-    let whole = problem.energy(&problem.target, &problem.times_hessian(&problem.target)?);
+    let whole = problem.energy(&problem.target, &problem.times_hessian(&problem.target)?)?;
     let mut place = vec![0; columns];
     problem.order.iter().enumerate().for_each(|(at, &column)| place[column] = at);
     let (mut column_scales, mut errors) = (Vec::new(), Vec::new());
@@ -281,7 +307,7 @@ fn finish(
             found
         } else {
             let error = problem.error(&solution.patterns, &solution.scales, planes)?;
-            let lost = problem.energy(&error, &problem.times_hessian(&error)?);
+            let lost = problem.energy(&error, &problem.times_hessian(&error)?)?;
             (solution.scales.clone(), lost)
         };
         let plane = |b: usize| place.iter().map(|&at| problem.grid.scale(scales[at][b])).collect();

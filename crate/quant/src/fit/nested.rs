@@ -26,7 +26,7 @@ pub(super) struct Nested {
 
 /// The work on one column.
 struct Work<'a> {
-    problem: &'a Problem,
+    problem: &'a Problem<'a>,
     nested: Nested,
     rounds: usize,
     column: Column,
@@ -38,7 +38,7 @@ struct Work<'a> {
 type Both = [PerPlane; 2];
 
 impl<'a> Work<'a> {
-    fn new(problem: &'a Problem, nested: Nested, rounds: usize) -> Result<Work<'a>> {
+    fn new(problem: &'a Problem<'a>, nested: Nested, rounds: usize) -> Result<Work<'a>> {
         let (best, fresh) = (zeros(problem.rows, 1, "fit")?, zeros(problem.rows, 1, "fit")?);
         Ok(Work { problem, nested, rounds, column: Column::default(), best, fresh })
     }
@@ -59,6 +59,28 @@ impl<'a> Work<'a> {
             }
         }
         best.iter().zip(&problem.row_weights).map(|(&cost, weight)| f64::from(cost) * weight).sum()
+    }
+
+    /// [`Work::assign`] for rows that make up for each other, if they do.
+    fn assign_together(&mut self, aims: [&[f32]; 2], scales: &Both) -> f64 {
+        let Work { problem, nested: Nested { base, weight }, fresh, .. } = self;
+        let Some((metric, row_scales)) = &problem.rows_together else { return self.assign(aims, scales) };
+        let (whole, part) = (table(&scales[0][..problem.planes]), table(&scales[1][..*base]));
+        let part: [f32; 1 << MOST_PLANES] = std::array::from_fn(|pattern| part[pattern & ((1 << *base) - 1)]);
+        let count = 1usize << problem.planes;
+        let mut sum = 0.0;
+        let [mut a, mut b] = aims.map(<[f32]>::to_vec);
+        metric.through([&mut a, &mut b], row_scales, |row, [a, b]| {
+            let mut best = (f32::INFINITY, 0);
+            for (pattern, (&w, &p)) in whole[..count].iter().zip(&part).enumerate() {
+                let cost = (w - a) * (w - a) + *weight * ((p - b) * (p - b));
+                best = if cost < best.0 { (cost, pattern) } else { best };
+            }
+            fresh[row] = best.1 as u32;
+            sum += f64::from(best.0) * problem.row_weights[row];
+            [a - whole[best.1], b - part[best.1]]
+        });
+        sum
     }
 
     /// The best scales for the patterns that were assigned.
@@ -93,7 +115,7 @@ impl<'a> Work<'a> {
                 break;
             }
         }
-        let cost = self.assign(aims, &best.0);
+        let cost = self.assign_together(aims, &best.0);
         (best.0, cost)
     }
 
@@ -125,9 +147,9 @@ pub(super) fn fit_nested(
         Ok([problem.times_hessian(&whole)?, problem.times_hessian(&part)?])
     };
     let [mut whole, mut part] = gradients(problem, &solution, &base)?;
-    for pass in 1..=settings.sweeps {
+    for pass in 1..=steps.passes - 1 {
         // Once: row scales serve both, and go by the whole alone.
-        if settings.refit_rows && settings.row_scales && pass == 1 {
+        if settings.refit_rows && settings.row_scales && pass == 1 && problem.rows_together.is_none() {
             problem.refit_rows(&solution, &whole, weights)?;
             [whole, part] = gradients(problem, &solution, &base)?;
         }
@@ -199,21 +221,22 @@ fn refit(
     let mut work = Work::new(problem, nested, settings.nested_rounds)?;
     let mut aims = [zeros::<f32>(rows, 1, "fit")?, zeros::<f32>(rows, 1, "fit")?];
     let masks = [(1usize << planes) - 1, (1usize << nested.base) - 1];
+    let mut offsets = [zeros::<f32>(rows, 1, "fit")?, zeros::<f32>(rows, 1, "fit")?];
     let refit = |k: usize, slopes: [&[f32]; 2], changes: [&mut [f32]; 2]| {
         let patterns = &mut solution.patterns[k * rows..][..rows];
         let old = [table(&solution.scales[k][..planes]), table(&base[k][..nested.base])];
         let step = 1.0 / problem.diagonal[k] as f32;
-        let mut cost = 0.0;
-        for (i, weight) in [1.0, f64::from(nested.weight)].into_iter().enumerate() {
+        for i in 0..2 {
             for row in 0..rows {
-                let offset = slopes[i][row] * step;
-                aims[i][row] = old[i][patterns[row] as usize & masks[i]] - offset;
-                cost += weight * f64::from(offset) * f64::from(offset) * problem.row_weights[row];
+                offsets[i][row] = slopes[i][row] * step;
+                aims[i][row] = old[i][patterns[row] as usize & masks[i]] - offsets[i][row];
             }
         }
         let aims = [&aims[0][..], &aims[1][..]];
         let (scales, found) = work.fit(aims, [solution.scales[k], base[k]]);
-        if found >= cost {
+        // To know what the present planes of rows together cost takes as long as to find others, which are seldom worse.
+        let cost = || problem.cost(&offsets[0]) + f64::from(nested.weight) * problem.cost(&offsets[1]);
+        if problem.rows_together.is_none() && found >= cost() {
             return false;
         }
         let new = [table(&scales[0][..planes]), table(&scales[1][..nested.base])];

@@ -41,7 +41,7 @@ pub fn predict_calibrated(weights: &[f32], rows: usize, columns: usize, hessian:
     let mut problem = Problem::new(&settings, weights, (rows, columns), hessian, MOST_PLANES)?;
     let factor = hessian.factor(&problem.order, settings.damping)?;
     problem.hessian = Some(hessian.ordered(&problem.order, 0.0)?);
-    let energy = problem.energy(&problem.target, &problem.times_hessian(&problem.target)?);
+    let energy = problem.energy(&problem.target, &problem.times_hessian(&problem.target)?)?;
     // With error feedback, an error in a column costs only what the later columns cannot make up for: the variance of
     // its input given theirs, which is the inverse square of the factor's diagonal.
     let mut open = 0.0;

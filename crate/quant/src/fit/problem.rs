@@ -4,6 +4,7 @@ use nomul::scale::Scale;
 use nomul::{Result, bail};
 use rayon::prelude::*;
 
+use super::RowMetric;
 use super::column::{Column, table};
 use super::grid::Grid;
 use super::hessian::{Hessian, zeros};
@@ -15,7 +16,7 @@ use super::{MOST_PLANES, Settings};
 const LARGEST: f32 = 1e12;
 
 /// What is to be met. Columns are in the order in which they are fitted; matrices lie column after column.
-pub(super) struct Problem {
+pub(super) struct Problem<'a> {
     pub rows: usize,
     pub columns: usize,
     pub planes: usize,
@@ -23,7 +24,7 @@ pub(super) struct Problem {
     /// Place in the fit -> column of the matrix.
     pub order: Vec<usize>,
     pub row_scales: Vec<Scale>,
-    /// Squares of the row scales: what a row's error counts.
+    /// What a row's error counts: the square of its scale, times what the metric of rows says.
     pub row_weights: Vec<f64>,
     /// The weights divided by their row scales: (rows, columns).
     pub target: Vec<f32>,
@@ -32,6 +33,8 @@ pub(super) struct Problem {
     /// The diagonal of that Hessian.
     pub diagonal: Vec<f64>,
     pub ridge: f64,
+    /// What errors of rows do together, and the row scales; without it each row counts for itself.
+    pub rows_together: Option<(&'a RowMetric, Vec<f32>)>,
 }
 
 /// What has been found.
@@ -42,7 +45,7 @@ pub(super) struct Solution {
     pub scales: Vec<PerPlane>,
 }
 
-impl Problem {
+impl<'a> Problem<'a> {
     /// Checks the input, chooses row scales and the order of columns.
     pub fn new(
         settings: &Settings,
@@ -50,7 +53,7 @@ impl Problem {
         (rows, columns): (usize, usize),
         hessian: &Hessian,
         planes: usize,
-    ) -> Result<Problem> {
+    ) -> Result<Problem<'a>> {
         if !(1..=MOST_PLANES).contains(&planes) {
             bail!(Input, "fit: {planes} planes, but only 1 to {MOST_PLANES} are possible");
         }
@@ -84,9 +87,27 @@ impl Problem {
             row_scales,
             hessian: None,
             ridge: 0.0,
+            rows_together: None,
         };
         problem.set_target(weights);
         Ok(problem)
+    }
+
+    /// Judges errors of rows together, before any are found.
+    pub fn count_rows_by(&mut self, metric: Option<&'a RowMetric>) -> Result<()> {
+        if let Some(metric) = metric {
+            if metric.rows() != self.rows {
+                bail!(Shape, "fit: a metric of {} rows for {} rows", metric.rows(), self.rows);
+            }
+            self.row_weights.iter_mut().zip(metric.costs()).for_each(|(weight, cost)| *weight *= cost);
+            self.rows_together = Some((metric, self.row_scales.iter().map(|scale| scale.value()).collect()));
+        }
+        Ok(())
+    }
+
+    /// What errors of a column cost, each row for itself.
+    pub fn cost(&self, errors: &[f32]) -> f64 {
+        errors.iter().zip(&self.row_weights).map(|(&e, weight)| f64::from(e) * f64::from(e) * weight).sum()
     }
 
     /// Derives the target and the weights of rows from the row scales.
@@ -150,22 +171,24 @@ impl Problem {
         Ok(error)
     }
 
-    /// `sum_n weight_n (left_n . right_n)` over rows of two (rows, columns) matrices.
-    pub fn weighted_dot(&self, left: &[f32], right: &[f32]) -> f64 {
-        let by_column: Vec<f64> = left
-            .par_chunks(self.rows)
-            .zip(right.par_chunks(self.rows))
+    /// `tr(G M H M^T)` for the undamped Hessian, G the weights of the rows or their metric, given M and its product with the damped
+    /// one, both (rows, columns).
+    pub fn energy(&self, matrix: &[f32], product: &[f32]) -> Result<f64> {
+        let mut right = zeros(self.rows, self.columns, "fit")?;
+        right.iter_mut().zip(product).zip(matrix).for_each(|((right, p), m)| *right = p - self.ridge as f32 * m);
+        let mut left = matrix.to_vec();
+        if let Some((metric, scales)) = &self.rows_together {
+            metric.solve(&mut left, scales)?;
+            metric.solve(&mut right, scales)?;
+        }
+        let columns = left.par_chunks(self.rows).zip(right.par_chunks(self.rows));
+        let by_column: Vec<f64> = columns
             .map(|(left, right)| {
-                let products = left.iter().zip(right).map(|(&l, &r)| l as f64 * r as f64);
+                let products = left.iter().zip(right).map(|(&l, &r)| f64::from(l) * f64::from(r));
                 products.zip(&self.row_weights).map(|(p, w)| p * w).sum()
             })
             .collect();
-        by_column.iter().sum()
-    }
-
-    /// `tr(M H M^T)` for the undamped Hessian, rows weighted, given M and its product with the damped one.
-    pub fn energy(&self, matrix: &[f32], product: &[f32]) -> f64 {
-        (self.weighted_dot(matrix, product) - self.ridge * self.weighted_dot(matrix, matrix)).max(0.0)
+        Ok(by_column.iter().sum::<f64>().max(0.0))
     }
 
     /// Given the product of the solution's error with the Hessian, replaces each row scale by the best one for the

@@ -74,22 +74,23 @@ pub(super) fn refit_planes(
 ) -> Result<()> {
     let (rows, planes) = (problem.rows, problem.planes);
     let mut column = Column::default();
-    let (mut aim, mut fresh) = (vec![0.0f32; rows], vec![0u8; rows]);
+    let (mut aim, mut offset) = (vec![0.0f32; rows], vec![0.0f32; rows]);
+    let mut fresh = vec![0u8; rows];
     let refit = |k: usize, [slope]: [&[f32]; 1], [change]: [&mut [f32]; 1]| {
         let patterns = &mut solution.patterns[k * rows..][..rows];
         let (old, step) = (table(&solution.scales[k][..planes]), 1.0 / problem.diagonal[k] as f32);
-        let mut cost = 0.0;
         for row in 0..rows {
-            let offset = slope[row] * step;
-            aim[row] = old[patterns[row] as usize] - offset;
-            cost += offset as f64 * offset as f64 * problem.row_weights[row];
+            offset[row] = slope[row] * step;
+            aim[row] = old[patterns[row] as usize] - offset[row];
         }
         column.load(&aim, &problem.row_weights);
         let (scales, found) = column.fit(planes, settings.rounds, &problem.grid, &[solution.scales[k]]);
-        if found >= cost {
-            return false;
+        match problem.rows_together {
+            // To know what the present planes cost takes as long as to find others, which are seldom worse.
+            Some(_) => Column::assign_together(problem, &aim, &scales[..planes], &mut fresh),
+            None if found >= problem.cost(&offset) => return false,
+            None => column.assign(&aim, &scales[..planes], &mut fresh),
         }
-        column.assign(&aim, &scales[..planes], &mut fresh);
         let new = table(&scales[..planes]);
         for ((c, &f), p) in change.iter_mut().zip(&fresh).zip(patterns) {
             *c = new[f as usize] - old[*p as usize];
@@ -119,6 +120,7 @@ pub(super) fn fit_scales(
         patterns.iter().zip(&problem.row_weights).for_each(|(&p, w)| total[(p & mask) as usize] += w);
         total[..1 << planes].iter().enumerate().for_each(|(p, &w)| normal.add(p, w, 0.0));
     }
+    let is_given = start.is_some();
     let mut scales = start.unwrap_or_else(|| {
         let fit =
             |(k, normal)| best_scales(problem, normal, &patterns[k * rows..][..rows], problem.target_column(k), planes);
@@ -127,7 +129,9 @@ pub(super) fn fit_scales(
     let error = problem.error(patterns, &scales, planes)?;
     let mut gradient = problem.times_hessian(&error)?;
     let mut aim = vec![0.0f32; rows];
-    for _ in 0..settings.prefix_sweeps {
+    // Scales that were found for rows together are not to be fitted to each row for itself.
+    let sweeps = if is_given && problem.rows_together.is_some() { 0 } else { settings.prefix_sweeps };
+    for _ in 0..sweeps {
         let refit = |k: usize, [slope]: [&[f32]; 1], [change]: [&mut [f32]; 1]| {
             let patterns = &patterns[k * rows..][..rows];
             let (old, step) = (table(&scales[k][..planes]), 1.0 / problem.diagonal[k] as f32);
@@ -148,7 +152,7 @@ pub(super) fn fit_scales(
         sweep(problem, settings.block, [&mut gradient], refit, &|_| ())?;
     }
     let error = problem.error(patterns, &scales, planes)?;
-    let energy = problem.energy(&error, &gradient);
+    let energy = problem.energy(&error, &gradient)?;
     Ok((scales, energy))
 }
 

@@ -50,7 +50,7 @@ fn fit_prefixes(
     hessian: &Hessian,
     prefixes: &[usize],
 ) -> FittedMatrix {
-    by.fit(weights, rows, weights.len() / rows, hessian, prefixes, &|_| ()).unwrap()
+    by.fit(weights, (rows, weights.len() / rows), Metric::of(hessian), prefixes, &|_| ()).unwrap()
 }
 
 /// tr(E H E^T) / tr(W H W^T), as it is written.
@@ -265,21 +265,22 @@ fn bad_input_is_an_error() {
     let hessian = correlated(18, columns);
     let code = |weights: &[f32], rows: usize, columns: usize, hessian: &Hessian, planes: usize| {
         let codes = [&Gptq::default() as &dyn FitPlanes, &RoundToNearest::default()]
-            .map(|by| by.fit(weights, rows, columns, hessian, &[planes], &|_| ()).unwrap_err().code);
+            .map(|by| by.fit(weights, (rows, columns), Metric::of(hessian), &[planes], &|_| ()).unwrap_err().code);
         assert_eq!(codes[0], codes[1]);
         codes[0]
     };
     for bad in [f32::NAN, f32::INFINITY] {
         let mut weights = weights.clone();
         weights[9] = bad;
-        let error = Gptq::default().fit(&weights, rows, columns, &hessian, &[3], &|_| ()).unwrap_err();
+        let error = Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), &[3], &|_| ()).unwrap_err();
         assert_eq!((error.code, error.message.contains("(1, 3)")), (Code::Value, true), "{error}");
         assert_eq!(code(&weights, rows, columns, &hessian, 3), Code::Value);
     }
     assert_eq!(code(&weights, rows, columns, &hessian, 0), Code::Input);
     assert_eq!(code(&weights, rows, columns, &hessian, 9), Code::Input);
     for prefixes in [&[][..], &[3, 2], &[2, 2], &[0, 2]] {
-        let error = Gptq::default().fit(&weights, rows, columns, &hessian, prefixes, &|_| ()).unwrap_err();
+        let error =
+            Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), prefixes, &|_| ()).unwrap_err();
         assert_eq!(error.code, Code::Input, "{prefixes:?}");
     }
     assert_eq!(code(&weights, rows, columns + 1, &hessian, 3), Code::Shape);
@@ -348,7 +349,7 @@ fn progress_grows_to_all_columns() {
     for hessian in [correlated(24, columns), Hessian::identity(columns).unwrap()] {
         for by in [&Gptq::default() as &dyn FitPlanes, &RoundToNearest::default()] {
             let seen = std::cell::RefCell::new(Vec::new());
-            by.fit(&weights, 8, columns, &hessian, &[2], &|done| seen.borrow_mut().push(done)).unwrap();
+            by.fit(&weights, (8, columns), Metric::of(&hessian), &[2], &|done| seen.borrow_mut().push(done)).unwrap();
             let seen = seen.into_inner();
             assert!(seen.is_sorted() && seen.len() > 2 && seen.last() == Some(&columns), "{seen:?}");
         }

@@ -9,17 +9,15 @@
 //!
 //! First the scales of all planes are tuned, then those of the planes that a model starts with, rows being settled.
 
+mod rest;
 mod scales;
+mod teacher;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 
-use nomul::{
-    Result, bail,
-    config::ModelConfig,
-    weights::{Kind, MatrixId},
-};
+use nomul::{Result, bail, config::ModelConfig, weights::MatrixId};
 
 use crate::{
     checkpoint::Checkpoint,
@@ -28,7 +26,9 @@ use crate::{
     gradient::{Block, Head, Loss, product_of_gradients},
     rotate::Rotation,
 };
+pub use rest::Rest;
 use scales::{Scales, Step};
+pub use teacher::Teacher;
 
 /// Tokens that a step judges.
 pub const PIECE: usize = 512;
@@ -38,32 +38,47 @@ pub const PIECE: usize = 512;
 /// much it is further from the checkpoint after 40 steps, at ten times further than before.
 const RATE: f64 = 6e-4;
 
-/// Pieces on which what was tuned is judged.
-const JUDGES: usize = 4;
-
 /// Steps in which the rate grows from nothing, before it falls again (half a cosine).
 const WARM_UP: f32 = 10.0;
 
 /// What is tuned towards, and on what.
 pub struct Tuning<'a> {
-    /// Its predictions are aimed at.
+    /// Its vectors are the model's.
     pub checkpoint: &'a Checkpoint,
     /// The shape of the rotated model.
     pub config: &'a ModelConfig,
     /// How it is rotated.
     pub rotation: &'a Rotation,
-    /// Calibration text, see [`pieces`].
-    pub pieces: &'a [&'a [u32]],
+    /// Its predictions are aimed at.
+    pub teacher: &'a Teacher<'a>,
     /// Steps for all planes, and for those that a model starts with; pieces are taken in turn.
     pub steps: [usize; 2],
     /// Decides which way a scale is rounded.
     pub seed: u64,
 }
 
-/// Windows as pieces of [`PIECE`] tokens; rests that are shorter than half of that are left out, unless they are all.
-pub fn pieces(windows: &[Vec<u32>]) -> Vec<&[u32]> {
+/// A part of a window of text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Piece<'a> {
+    /// Which window.
+    pub window: usize,
+    /// Its first token's place in the window.
+    pub start: usize,
+    /// Up to [`PIECE`] of them.
+    pub tokens: &'a [u32],
+}
+
+/// Windows in pieces; rests that are shorter than half of [`PIECE`] are left out, unless they are all.
+pub fn pieces(windows: &[Vec<u32>]) -> Vec<Piece<'_>> {
     let least = windows.iter().map(Vec::len).max().unwrap_or(0).clamp(2, PIECE / 2);
-    windows.iter().flat_map(|window| window.chunks(PIECE)).filter(|piece| piece.len() >= least).collect()
+    let of = |(window, tokens): (usize, &'_ Vec<u32>)| -> Vec<(usize, usize)> {
+        (0..tokens.len()).step_by(PIECE).map(|start| (window, start)).collect()
+    };
+    let all = windows.iter().enumerate().flat_map(of).map(|(window, start)| {
+        let rest = &windows[window][start..];
+        Piece { window, start, tokens: &rest[..rest.len().min(PIECE)] }
+    });
+    all.filter(|piece| piece.tokens.len() >= least).collect()
 }
 
 /// Mean divergence from the checkpoint's predictions, in nats a token, on text that was not tuned on.
@@ -77,8 +92,7 @@ pub struct Tuned {
 
 impl Tuning<'_> {
     /// Tunes the scales of all matrices. `progress` is told which of how many steps is next. What came of both rounds;
-    /// `None` where there was nothing to tune, or less than two pieces. Memory: the model in single precision, a byte for
-    /// each of its weights, the embedding and the head of the checkpoint, and the streams of the pieces.
+    /// `None` where there was nothing to tune. Memory: the model in single precision, and a byte for each of its weights.
     ///
     /// Errors: [`nomul::Code::Value`] where a prediction is not finite, those of the checkpoint's files.
     pub fn run(
@@ -86,54 +100,23 @@ impl Tuning<'_> {
         fitted: &mut HashMap<MatrixId, FittedMatrix>,
         progress: &dyn Fn(usize, usize),
     ) -> Result<[Option<Tuned>; 2]> {
-        if self.pieces.len() < 2 {
-            return Ok([None; 2]);
-        }
         // Where all planes come at the start, nothing is left to tune for it.
         let has_start = fitted.iter().any(|(id, matrix)| !id.kind.is_table() && matrix.prefixes.len() > 1);
         let (all, start) = (self.steps[0], if has_start { self.steps[1] } else { 0 });
-        let (teacher, aims) = self.teacher()?;
-        let first = self.round(fitted, (&teacher, &aims), all, false, &|step| progress(step, all + start))?;
-        let second = self.round(fitted, (&teacher, &aims), start, true, &|step| progress(all + step, all + start))?;
+        let first = self.round(fitted, all, false, &|step| progress(step, all + start))?;
+        let second = self.round(fitted, start, true, &|step| progress(all + step, all + start))?;
         Ok([first, second])
-    }
-
-    /// How many of the pieces are for judging: the last.
-    fn judges(&self) -> usize {
-        (self.pieces.len() / 8).clamp(1, JUDGES)
-    }
-
-    /// The head of the checkpoint, and the streams that it reads: one for each piece that is used, those that judge last.
-    fn teacher(&self) -> Result<(Dense, Vec<Vec<f32>>)> {
-        let Tuning { checkpoint, config, rotation, .. } = *self;
-        let used = self.used();
-        let mut weights = rotation.vectors(checkpoint, config)?;
-        for id in MatrixId::all(config).filter(|id| id.kind.is_table()) {
-            weights.insert(id, rotation.matrix(checkpoint, id)?);
-        }
-        let mut streams: Vec<Vec<f32>> = used.iter().map(|tokens| weights.embed(tokens)).collect();
-        for layer in 0..config.num_hidden_layers {
-            let block = Kind::BLOCK.map(|kind| MatrixId { layer, kind });
-            for id in block {
-                weights.insert(id, rotation.matrix(checkpoint, id)?);
-            }
-            let own = Block::new(config, &weights, layer, PIECE);
-            streams.iter_mut().for_each(|stream| *stream = own.forward(std::mem::take(stream)).out);
-            block.iter().for_each(|&id| drop(weights.remove(id)));
-        }
-        Ok((weights, streams))
     }
 
     /// One round of steps: of all planes, or of those that a model starts with.
     fn round(
         &self,
         fitted: &mut HashMap<MatrixId, FittedMatrix>,
-        (teacher, aims): (&Dense, &[Vec<f32>]),
         steps: usize,
         is_start: bool,
         progress: &dyn Fn(usize),
     ) -> Result<Option<Tuned>> {
-        let Tuning { config, seed, .. } = *self;
+        let Tuning { config, seed, teacher, .. } = *self;
         if steps == 0 {
             return Ok(None);
         }
@@ -147,28 +130,26 @@ impl Tuning<'_> {
                 tuned.insert(id, Scales::new(matrix, prefix, !is_start)?);
             }
         }
-        let head = Head::new(config, teacher);
-        let used = self.used();
-        let (pieces, judges) = used.split_at(used.len() - self.judges());
-        let (aims, judged) = aims.split_at(pieces.len());
         let judge = |weights: &Dense| -> Result<f64> {
-            let each = judges.iter().zip(judged).map(|(tokens, stream)| {
-                let end = through(config, weights, tokens).pop().unwrap_or_default();
-                Head::new(config, weights).backward(&end, &Loss::Towards { head: &head, stream }).loss
+            let each = teacher.judges().map(|piece| {
+                let end =
+                    through(config, weights, 0, weights.embed(teacher.piece(piece).tokens)).pop().unwrap_or_default();
+                let (head, stream) = (&teacher.head(), teacher.stream(piece));
+                Head::new(config, weights).backward(&end, &Loss::Towards { head, stream }).loss
             });
-            let mean = each.sum::<f64>() / judges.len() as f64;
+            let mean = each.sum::<f64>() / teacher.judges().count() as f64;
             if mean.is_finite() { Ok(mean) } else { bail!(Value, "tuning: the predictions are not finite") }
         };
         let before = judge(&weights)?;
         let rate = (RATE * before.sqrt()) as f32;
         for step in 0..steps {
             progress(step);
-            let piece = step % pieces.len();
+            let piece = step % teacher.lessons();
             let decay = 0.5 * (1.0 + (std::f32::consts::PI * step as f32 / steps as f32).cos());
             let warm = ((step + 1) as f32 / WARM_UP).min(1.0);
             let now = Step { number: step + 1, rate: rate * decay * warm };
-            let aim = Loss::Towards { head: &head, stream: &aims[piece] };
-            step_through(config, &mut weights, pieces[piece], &aim, |id, slopes, own| {
+            let stream = weights.embed(teacher.piece(piece).tokens);
+            step_through(&mut weights, (0, stream), (teacher, piece), |id, slopes, own| {
                 tuned.get_mut(&id).map(|tuned| tuned.step(slopes, own, now))
             });
         }
@@ -185,42 +166,39 @@ impl Tuning<'_> {
         }
         Ok(Some(Tuned { before, after }))
     }
-
-    /// The pieces that are tuned on, as many as there are steps, and those that judge.
-    fn used(&self) -> Vec<&[u32]> {
-        let (pieces, judges) = self.pieces.split_at(self.pieces.len() - self.judges());
-        let steps = self.steps[0].max(self.steps[1]).min(pieces.len());
-        pieces[..steps].iter().chain(judges).copied().collect()
-    }
 }
 
-/// The streams of a window before each block, and after the last.
-fn through(config: &ModelConfig, weights: &Dense, tokens: &[u32]) -> Vec<Vec<f32>> {
-    let mut streams = vec![weights.embed(tokens)];
-    for layer in 0..config.num_hidden_layers {
-        let next = Block::new(config, weights, layer, tokens.len()).forward(streams[layer].clone()).out;
+/// The streams of a window before block `first` and those that follow, and after the last, given the first of them.
+fn through(config: &ModelConfig, weights: &Dense, first: usize, stream: Vec<f32>) -> Vec<Vec<f32>> {
+    let tokens = stream.len() / config.hidden_size;
+    let mut streams = vec![stream];
+    for layer in first..config.num_hidden_layers {
+        let next = Block::new(config, weights, layer, tokens).forward(streams[layer - first].clone()).out;
         streams.push(next);
     }
     streams
 }
 
-/// One piece there and back. `tune` is given, for each matrix of the blocks, the slopes of the mean loss and the weights, both
-/// (rows, columns), and gives new weights where there are. The mean loss before that.
+/// One piece from the given stream before block `first` to the end and back. `tune` is given, for each matrix of these blocks,
+/// the slopes of the mean loss and the weights, both (rows, columns), and gives new weights where there are. The mean loss before
+/// that.
 fn step_through(
-    config: &ModelConfig,
     weights: &mut Dense,
-    tokens: &[u32],
-    loss: &Loss,
+    (first, stream): (usize, Vec<f32>),
+    (teacher, piece): (&Teacher, usize),
     mut tune: impl FnMut(MatrixId, &[f32], &[f32]) -> Option<Vec<f32>>,
 ) -> f64 {
-    let mut streams = through(config, weights, tokens);
+    let config = teacher.config();
+    let tokens = stream.len() / config.hidden_size;
+    let mut streams = through(config, weights, first, stream);
     let end = streams.pop().unwrap_or_default();
-    let judged = Head::new(config, weights).backward(&end, loss);
+    let aim = Loss::Towards { head: &teacher.head(), stream: teacher.stream(piece) };
+    let judged = Head::new(config, weights).backward(&end, &aim);
     let mut gradient = judged.gradient;
-    gradient.iter_mut().for_each(|g| *g /= tokens.len() as f32);
-    for layer in (0..config.num_hidden_layers).rev() {
+    gradient.iter_mut().for_each(|g| *g /= tokens as f32);
+    for layer in (first..config.num_hidden_layers).rev() {
         let mut slopes: Vec<(MatrixId, Vec<f32>)> = Vec::new();
-        let block = Block::new(config, weights, layer, tokens.len());
+        let block = Block::new(config, weights, layer, tokens);
         let trace = block.forward(streams.pop().unwrap_or_default());
         gradient = block.backward(&trace, gradient, &mut |kind, x, g| {
             slopes.push((MatrixId { layer, kind }, product_of_gradients(g, x, kind.shape(config).1)));

@@ -2,15 +2,15 @@ use std::{collections::HashMap, path::Path};
 
 use nomul::{
     config::{ModelConfig, Quantization},
-    weights::MatrixId,
+    weights::{Kind, MatrixId},
 };
 
-use super::{Tuned, Tuning, pieces, scales::Scales, step_through};
+use super::{Piece, Rest, Teacher, Tuned, Tuning, pieces, scales::Scales, step_through, through};
 use crate::{
+    calibrate::Calibration,
     checkpoint::Checkpoint,
     dense::Dense,
-    fit::{FitPlanes, FittedMatrix, Gptq, Hessian},
-    gradient::{Head, Loss},
+    fit::{FitPlanes, FittedMatrix, Gptq, Hessian, Metric},
     rotate::Rotation,
 };
 
@@ -37,35 +37,44 @@ fn model() -> Model {
         let weights = rotation.matrix(&checkpoint, id).expect("a matrix");
         let hessian = Hessian::identity(columns).expect("a Hessian");
         let prefixes: &[usize] = if id.kind.is_table() { &[6] } else { &[2, 3] };
-        let found = Gptq::default().fit(&weights, rows, columns, &hessian, prefixes, &|_| ());
+        let found = Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), prefixes, &|_| ());
         fitted.insert(id, found.expect("planes"));
     }
     Model { checkpoint, rotation, config, windows, fitted }
 }
 
 impl Model {
-    fn tuning<'a>(&'a self, pieces: &'a [&'a [u32]], steps: [usize; 2]) -> Tuning<'a> {
+    fn teacher(&self, most: usize) -> Teacher<'_> {
+        let Model { checkpoint, rotation, config, windows, .. } = self;
+        let teacher = Teacher::new(checkpoint, config, rotation, &pieces(windows), most);
+        teacher.expect("streams").expect("pieces")
+    }
+
+    fn tuning<'a>(&'a self, teacher: &'a Teacher<'a>, steps: [usize; 2]) -> Tuning<'a> {
         let Model { checkpoint, rotation, config, .. } = self;
-        Tuning { checkpoint, config, rotation, pieces, steps, seed: 3 }
+        Tuning { checkpoint, config, rotation, teacher, steps, seed: 3 }
     }
 
     /// Mean divergence from the checkpoint, with all planes or with the first.
     fn divergence(&self, fitted: &HashMap<MatrixId, FittedMatrix>, is_start: bool) -> f64 {
-        let pieces = pieces(&self.windows);
-        let tuning = self.tuning(&pieces, [pieces.len(), 0]);
-        assert_eq!(tuning.used(), pieces);
-        let (teacher, aims) = tuning.teacher().expect("a teacher");
         let mut weights = self.vectors();
         for (&id, matrix) in fitted {
             let prefix = if is_start { matrix.prefixes[0] } else { matrix.planes.len() };
             weights.insert(id, matrix.dequantize(prefix));
         }
-        let head = Head::new(&self.config, &teacher);
-        let each = pieces.iter().zip(&aims).map(|(tokens, stream)| {
-            let loss = Loss::Towards { head: &head, stream };
-            step_through(&self.config, &mut weights, tokens, &loss, |_, _, _| None)
+        self.distance(&mut weights)
+    }
+
+    /// The same of any weights.
+    fn distance(&self, weights: &mut Dense) -> f64 {
+        let teacher = self.teacher(usize::MAX);
+        let all = teacher.judges().end;
+        assert_eq!(all, pieces(&self.windows).len());
+        let each = (0..all).map(|piece| {
+            let stream = weights.embed(teacher.piece(piece).tokens);
+            step_through(weights, (0, stream), (&teacher, piece), |_, _, _| None)
         });
-        each.sum::<f64>() / pieces.len() as f64
+        each.sum::<f64>() / all as f64
     }
 
     fn vectors(&self) -> Dense {
@@ -76,9 +85,11 @@ impl Model {
 #[test]
 fn windows_become_pieces() {
     let windows = [vec![1; 1024], vec![2; 600], vec![3; 900]];
-    let lengths: Vec<usize> = pieces(&windows).iter().map(|piece| piece.len()).collect();
-    assert_eq!(lengths, [512, 512, 512, 512, 388]);
-    assert_eq!(pieces(&[vec![1; 40], vec![2; 1]]), [&[1; 40]]);
+    let found: Vec<(usize, usize, usize)> =
+        pieces(&windows).iter().map(|piece| (piece.window, piece.start, piece.tokens.len())).collect();
+    assert_eq!(found, [(0, 0, 512), (0, 512, 512), (1, 0, 512), (2, 0, 512), (2, 512, 388)]);
+    assert!(pieces(&windows).iter().all(|piece| piece.tokens[0] as usize == piece.window + 1));
+    assert_eq!(pieces(&[vec![1; 40], vec![2; 1]]), [Piece { window: 0, start: 0, tokens: &[1; 40] }]);
     assert!(pieces(&[vec![1]]).is_empty() && pieces(&[]).is_empty());
 }
 
@@ -100,21 +111,26 @@ fn weights_are_those_of_the_planes() {
 #[test]
 fn slopes_equal_differences() {
     let model = model();
-    let pieces = pieces(&model.windows);
-    let (teacher, aims) = model.tuning(&pieces, [1, 0]).teacher().expect("a teacher");
-    let head = Head::new(&model.config, &teacher);
-    let loss = Loss::Towards { head: &head, stream: &aims[0] };
+    let teacher = model.teacher(1);
+    assert_eq!((teacher.lessons(), teacher.judges()), (1, 1..2));
     let mut weights = model.vectors();
     model.fitted.iter().for_each(|(&id, matrix)| weights.insert(id, matrix.dequantize(3.min(matrix.planes.len()))));
     let mut found = HashMap::new();
-    step_through(&model.config, &mut weights, pieces[0], &loss, |id, slopes, _| {
+    let start = weights.embed(teacher.piece(0).tokens);
+    step_through(&mut weights, (0, start.clone()), (&teacher, 0), |id, slopes, _| {
         found.insert(id, slopes.to_vec());
+        None
+    });
+    // From a block on it is the same, given the stream before it.
+    let second = through(&model.config, &weights, 0, start.clone()).swap_remove(1);
+    step_through(&mut weights, (1, second), (&teacher, 0), |id, slopes, _| {
+        assert!(id.layer >= 1 && slopes == &found[&id][..], "{id:?}");
         None
     });
     let mut judge = |id: MatrixId, change: &dyn Fn(f32) -> f32| {
         let own = weights.remove(id).expect("a matrix");
         weights.insert(id, own.iter().map(|&w| change(w)).collect());
-        let judged = step_through(&model.config, &mut weights, pieces[0], &loss, |_, _, _| None);
+        let judged = step_through(&mut weights, (0, start.clone()), (&teacher, 0), |_, _, _| None);
         weights.insert(id, own);
         judged
     };
@@ -132,11 +148,11 @@ fn slopes_equal_differences() {
 #[test]
 fn tuning_comes_nearer_and_does_not_depend_on_threads() {
     let model = model();
-    let pieces = pieces(&model.windows);
+    let teacher = model.teacher(60);
     let tuned = |threads: usize| {
         let mut fitted = model.fitted.clone();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-        let run = || model.tuning(&pieces, [24, 60]).run(&mut fitted, &|_, _| ());
+        let run = || model.tuning(&teacher, [24, 60]).run(&mut fitted, &|_, _| ());
         let came = pool.install(run).expect("a tuned model");
         (fitted, came)
     };
@@ -157,4 +173,41 @@ fn tuning_comes_nearer_and_does_not_depend_on_threads() {
         assert_eq!(matrix.planes, model.fitted[id].planes);
         assert!(!id.kind.is_table() || *matrix == model.fitted[id]);
     }
+}
+
+/// The first block in planes, the others as they were: these come nearer to the checkpoint by what they learn, on any number of
+/// threads.
+#[test]
+fn the_rest_makes_up_for_a_block() {
+    let model = model();
+    let teacher = model.teacher(usize::MAX);
+    let learn = |steps: usize| {
+        let mut weights = model.vectors();
+        for id in MatrixId::all(&model.config) {
+            weights.insert(
+                id,
+                match id.layer == 0 && !id.kind.is_table() {
+                    true => model.fitted[&id].dequantize(2),
+                    false => model.rotation.matrix(&model.checkpoint, id).expect("a matrix"),
+                },
+            );
+        }
+        let mut streams = Calibration::new(&model.config, &weights, &model.windows).expect("streams");
+        streams.advance(&model.config, &weights, 0).expect("streams");
+        let mut rest = Rest::new(&teacher);
+        (0..steps).for_each(|_| rest.step(&mut weights, 1, &streams).expect("a step"));
+        let of = |layer: usize| MatrixId { layer, kind: Kind::Down };
+        let own = [weights.matrix(of(0)).to_vec(), weights.matrix(of(1)).to_vec()];
+        (own, model.distance(&mut weights))
+    };
+    let on = |threads: usize, steps: usize| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads").install(|| learn(steps))
+    };
+    let ([settled, free], before) = on(1, 0);
+    let ([still, moved], after) = on(1, 200);
+    assert_eq!(settled, still);
+    assert_ne!(free, moved);
+    println!("{before} before, {after} after");
+    assert!(after < 0.95 * before, "{before} before, {after} after");
+    assert_eq!(on(3, 20), on(1, 20));
 }
