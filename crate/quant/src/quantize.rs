@@ -106,7 +106,7 @@ pub struct MatrixReport {
     pub planes: usize,
     /// Planes in the first level, and all; one number where these are the same.
     pub prefixes: Vec<usize>,
-    /// Share of the output's energy that is lost with each of these prefixes, before scales were tuned.
+    /// Share of the output's energy that is lost with each of these prefixes, as far as it matters and before scales were tuned.
     pub errors: Vec<f64>,
     /// Why it got its planes.
     pub reason: String,
@@ -336,19 +336,17 @@ impl Work<'_> {
             let cost = Hessian::identity(config.hidden_size)?;
             keep(fit(positions, &from_checkpoint(positions)?, Metric::of(&cost))?, writer, &mut weights)?;
         }
-        let head = MatrixId { layer: 0, kind: Kind::Head };
-        if !config.tie_word_embeddings && config.encoder.is_none() {
-            weights.insert(head, from_checkpoint(head)?);
-        }
         let teacher = self.teacher()?;
         let mut rest = teacher.as_ref().filter(|_| self.adapted()).map(Rest::new);
         if rest.is_some() {
-            for id in MatrixId::all(config).filter(|id| !id.kind.is_table()) {
+            for id in MatrixId::all(config).filter(|&id| id != embedding) {
                 weights.insert(id, from_checkpoint(id)?);
             }
         }
         let mut calibration = Calibration::new(config, &weights, self.options.windows)?;
         for layer in 0..config.num_hidden_layers {
+            let kinds = Kind::of_block(config.architecture);
+            let block: Vec<MatrixId> = kinds.iter().map(|&kind| MatrixId { layer, kind }).collect();
             if let Some(rest) = &mut rest {
                 for step in 0..self.options.adapting {
                     let fresh = self.step(config.num_hidden_layers - layer);
@@ -360,13 +358,10 @@ impl Work<'_> {
                     rest.step(&mut weights, layer, &calibration)?;
                 }
             } else {
-                for &kind in Kind::of_block(config.architecture) {
-                    let id = MatrixId { layer, kind };
+                for &id in &block {
                     weights.insert(id, from_checkpoint(id)?);
                 }
             }
-            let kinds = Kind::of_block(config.architecture);
-            let block: Vec<MatrixId> = kinds.iter().map(|&kind| MatrixId { layer, kind }).collect();
             let inputs = if calibrated {
                 let inputs = calibration.inputs(config, &weights, layer, sensitivity);
                 inputs.map_err(|e| e.at(format!("block {layer}")))?
@@ -393,7 +388,8 @@ impl Work<'_> {
             } else {
                 Hessian::identity(config.hidden_size)?
             };
-            keep(fit(head, weights.matrix(head), Metric::of(&hessian))?, writer, &mut weights)?;
+            let head = MatrixId { layer: 0, kind: Kind::Head };
+            keep(fit(head, &from_checkpoint(head)?, Metric::of(&hessian))?, writer, &mut weights)?;
         }
         drop((weights, calibration, rest));
         let Some(teacher) = teacher.filter(|_| !held.is_empty()) else {

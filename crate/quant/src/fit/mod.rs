@@ -56,7 +56,8 @@ pub struct FittedMatrix {
     pub prefixes: Vec<usize>,
     /// For each prefix: for each plane of it: a scale for each column.
     pub column_scales: Vec<Vec<Vec<Scale>>>,
-    /// For each of these prefixes, `tr(E H E^T) / tr(W H W^T)`: the share of the output's energy that is lost.
+    /// For each of these prefixes, `tr(G E H E^T) / tr(G W H W^T)`: the share of the output's energy that is lost, the outputs being judged
+    /// by the metric G of rows where there is one.
     pub errors: Vec<f64>,
 }
 
