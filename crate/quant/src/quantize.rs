@@ -123,8 +123,9 @@ fn text_files(checkpoint: &Checkpoint) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Quantises a checkpoint into the folder `place`. Memory: one block and the embedding in floats, the streams of the
-/// calibration text (of the measured windows: before every block), and the second moments of one block's inputs; where
-/// scales are tuned, the planes of all matrices and what [`Tuning::run`] says.
+/// calibration text (of the measured windows: before every block), and the second moments of one block's inputs; where matrices are
+/// measured, a byte for each pair of rows of each; where blocks adapt, all that are left in floats, twice; where scales are tuned, the
+/// planes of all matrices and what [`Tuning::run`] says.
 pub fn quantize(
     checkpoint: &Checkpoint,
     place: &Path,

@@ -212,7 +212,7 @@ struct Seen {
     tokens: Vec<Vec<f32>>,
     /// Inputs, each times the length of its token's gradient.
     inputs: Hessian,
-    /// Gradients at its outputs, where they are asked for.
+    /// Gradients at its outputs; none are added to those of the head.
     outputs: Gradients,
 }
 

@@ -69,8 +69,8 @@ pub struct RowMetric(Vec<Part>);
 struct Part {
     /// What a row's own error costs, the later rows having made up for what they can.
     costs: Vec<f64>,
-    /// For each row what its error takes from each of the later ones, row after row: the upper halves of floats, since a pass over
-    /// a column takes as long as reading these.
+    /// For each row what its error takes from each of the later ones, row after row: the upper halves of floats, so that all
+    /// matrices of a model have room and one of them stays in a cache.
     next: Vec<u16>,
 }
 
