@@ -69,6 +69,10 @@ pub struct Arguments {
     /// Replace the output folder if it exists
     #[arg(long)]
     force: bool,
+    /// Keep what is done in a hidden folder beside the output until that is made; given again after a stop, the same command goes
+    /// on from there
+    #[arg(long)]
+    resume: bool,
     /// One JSON object on the last line of standard output
     #[arg(long)]
     json: bool,
@@ -202,6 +206,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         tuning: [tuning, tuning.div_ceil(3)],
         seed: arguments.seed,
         replace: arguments.force,
+        resume: arguments.resume,
     };
     crate::signals::remove_partial_folders();
     let bar = Bar::new();

@@ -10,7 +10,7 @@
 /// Bits, high to low: sign (1), exponent of the first term plus 64 (7, zero means that the whole scale is zero),
 /// second term (4), third term (4). A later term is a sign bit and a distance of 1..=7 below the term before it;
 /// distance 0 means that there is no such term and none after it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Scale(pub u16);
 
 /// Exponents of first terms stay within this range, so that shifted floats neither overflow nor become denormal.

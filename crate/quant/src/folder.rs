@@ -14,8 +14,8 @@ use nomul_text::tokenizer::COMPACT_FILE;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use partial::Partial;
 pub use partial::abandon;
+use partial::{Partial, split};
 
 /// A tensor that is to come.
 pub struct Planned {
@@ -206,7 +206,12 @@ fn digest(file: &mut File) -> std::io::Result<String> {
             count => hash.update(&buffer[..count]),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
+}
+
+/// Bytes as digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a disk refuses only now may be anywhere in the file.
@@ -214,7 +219,13 @@ fn flush_error(path: &Path, bytes: u64, error: std::io::Error) -> Error {
     Error::new(Code::Io, format!("{}: bytes 0 to {bytes}, to the disk: {error}", path.display()))
 }
 
-fn io_error(path: &Path, error: std::io::Error) -> Error {
+/// A hidden path beside a place: `.NAME.ENDING`.
+pub(crate) fn hidden_beside(place: &Path, ending: &str) -> Result<PathBuf> {
+    let (parent, name) = split(place)?;
+    Ok(parent.join(format!(".{name}.{ending}")))
+}
+
+pub(crate) fn io_error(path: &Path, error: std::io::Error) -> Error {
     Error::new(Code::Io, format!("{}: {error}", path.display()))
 }
 

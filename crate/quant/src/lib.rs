@@ -11,6 +11,7 @@ pub mod dense;
 pub mod fit;
 pub mod folder;
 pub mod gradient;
+pub mod journal;
 pub mod levels;
 pub mod perplexity;
 pub mod quantize;

@@ -18,16 +18,18 @@ use nomul::{
 };
 use rayon::prelude::*;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::{
-    calibrate::{Calibration, Inputs},
+    calibrate::Calibration,
     checkpoint::Checkpoint,
     dense::Dense,
     fit::{
         FitPlanes, FittedMatrix, Hessian, Metric,
         bits::{Budget, ChooseBits},
     },
-    folder::FolderWriter,
+    folder::{FolderWriter, hex},
+    journal::Journal,
     levels::{self, Plan},
     rotate::Rotation,
     sensitivity::Sensitivity,
@@ -63,6 +65,19 @@ pub struct Options<'a> {
     pub seed: u64,
     /// Replace what is there.
     pub replace: bool,
+    /// Keep parts that are done beside the folder until it is made, and go on from those of a run with the same options that
+    /// was stopped: what was measured, fitted and tuned. The steps that blocks adapt by are taken anew.
+    pub resume: bool,
+}
+
+impl Options<'_> {
+    /// All that decides about the result, for [`Journal::open`].
+    fn key(&self, checkpoint: &Checkpoint) -> String {
+        let Options { fit, choose, budget, start, table_planes, windows, measured, adapting, tuning, seed, .. } = self;
+        let decided = (checkpoint.identity(), fit, choose, budget, start, table_planes);
+        let all = format!("{decided:?} {measured} {adapting} {tuning:?} {seed} {windows:?}");
+        format!("{} {}", env!("CARGO_PKG_VERSION"), hex(&Sha256::digest(all)))
+    }
 }
 
 /// Planes a weight that the first level lacks, unless it is told.
@@ -141,12 +156,19 @@ pub fn quantize(
         quantization: Some(nomul::config::Quantization { rotations: rotation.stored }),
         ..source.clone()
     };
-    let work = Work { checkpoint, config: &config, rotation: &rotation, options, progress };
+    let journal = options.resume.then(|| Journal::open(place, &options.key(checkpoint))).transpose()?;
+    let work = Work { checkpoint, config: &config, rotation: &rotation, options, journal: journal.as_ref(), progress };
+    if let Some(found) = journal.as_ref().map(Journal::found).filter(|&found| found > 0) {
+        work.tell(format!("going on from {found} parts of a run that was stopped"), 0);
+    }
     let sensitivity = work.measure()?;
     let plans = work.choose(sensitivity.as_ref())?;
     let mut writer = FolderWriter::new(place, options.replace, &levels::shards(&config, &plans))?;
     let (matrices, tuning) = work.fit_all(&plans, sensitivity.as_ref(), &mut writer)?;
     writer.finish(&work.config_json(&matrices), &text_files(checkpoint)?)?;
+    if let Some(journal) = journal {
+        journal.finish();
+    }
 
     let linear = || plans.iter().filter(|plan| !plan.id.kind.is_table());
     let weights = |plan: &Plan| (plan.id.kind.shape(&config).0 * plan.id.kind.shape(&config).1) as f64;
@@ -173,6 +195,7 @@ struct Work<'a> {
     config: &'a ModelConfig,
     rotation: &'a Rotation,
     options: &'a Options<'a>,
+    journal: Option<&'a Journal>,
     progress: &'a (dyn Fn(&Progress) + Sync),
 }
 
@@ -238,10 +261,15 @@ impl Work<'_> {
         if windows.is_empty() {
             return Ok(None);
         }
+        if let Some(known) = self.journal.and_then(|journal| Sensitivity::recall(journal, config)) {
+            return Ok(Some(known));
+        }
         let tell = |step: usize, steps: usize| {
             self.tell("measuring what matters".into(), self.measuring() * step as u64 / steps as u64);
         };
-        Sensitivity::measure(checkpoint, config, rotation, windows, options.seed, &tell).map(Some)
+        let found = Sensitivity::measure(checkpoint, config, rotation, windows, options.seed, &tell)?;
+        self.journal.map_or(Ok(()), |journal| found.keep(journal, config))?;
+        Ok(Some(found))
     }
 
     /// What the model is to say, where it is adapted or tuned.
@@ -258,8 +286,9 @@ impl Work<'_> {
 
     /// Tunes the scales of all matrices.
     fn tune(&self, fitted: &mut HashMap<MatrixId, FittedMatrix>, teacher: &Teacher) -> Result<[Option<Tuned>; 2]> {
-        let Work { checkpoint, config, rotation, options, .. } = *self;
-        let tuning = Tuning { checkpoint, config, rotation, teacher, steps: options.tuning, seed: options.seed };
+        let Work { checkpoint, config, rotation, options, journal, .. } = *self;
+        let tuning =
+            Tuning { checkpoint, config, rotation, teacher, steps: options.tuning, seed: options.seed, journal };
         let before = self.measuring() + self.weights() + self.adapting();
         let tell = |step: usize, steps: usize| {
             self.tell(
@@ -291,7 +320,8 @@ impl Work<'_> {
         let plan_of = |id: MatrixId| plans.iter().find(|plan| plan.id == id).expect("every matrix has a plan");
         let fit = |id: MatrixId, matrix: &[f32], metric: Metric| -> Result<(MatrixId, FittedMatrix)> {
             let (rows, columns) = id.kind.shape(config);
-            let step = format!("fitting {}", id.name(config.architecture));
+            let name = id.name(config.architecture);
+            let step = format!("fitting {name}");
             let known = Cell::new(0);
             let tell = |column: usize| {
                 let now = column.min(columns);
@@ -301,8 +331,19 @@ impl Work<'_> {
             let prefixes = plan_of(id).prefixes();
             let fitted = self.options.fit.fit(matrix, (rows, columns), metric, &prefixes, &tell);
             tell(columns);
-            Ok((id, fitted.map_err(|e| e.at(id.name(config.architecture)))?))
+            let fitted = fitted.map_err(|e| e.at(&name))?;
+            self.journal.map_or(Ok(()), |journal| journal.put(&name, &fitted))?;
+            Ok((id, fitted))
         };
+        // What a stopped run has fitted.
+        let recall = |id: MatrixId| -> Option<(MatrixId, FittedMatrix)> {
+            let (rows, columns) = id.kind.shape(config);
+            let fitted = self.journal?.get(&id.name(config.architecture))?;
+            done.fetch_add(rows as u64 * columns as u64, Ordering::Relaxed);
+            Some((id, fitted))
+        };
+        let fit_alone =
+            |id: MatrixId, matrix: &[f32], metric: Metric| recall(id).map_or_else(|| fit(id, matrix, metric), Ok);
         let mut reports = Vec::new();
         // Those that are yet to be tuned.
         let mut held: HashMap<MatrixId, FittedMatrix> = HashMap::new();
@@ -330,12 +371,12 @@ impl Work<'_> {
             Some(table) => table.cost.clone(),
             None => Hessian::identity(config.hidden_size)?,
         };
-        keep(fit(embedding, &from_checkpoint(embedding)?, Metric::of(&cost))?, writer, &mut weights)?;
+        keep(fit_alone(embedding, &from_checkpoint(embedding)?, Metric::of(&cost))?, writer, &mut weights)?;
         drop(cost);
         if config.encoder.is_some() {
             let positions = MatrixId { layer: 0, kind: Kind::Position };
             let cost = Hessian::identity(config.hidden_size)?;
-            keep(fit(positions, &from_checkpoint(positions)?, Metric::of(&cost))?, writer, &mut weights)?;
+            keep(fit_alone(positions, &from_checkpoint(positions)?, Metric::of(&cost))?, writer, &mut weights)?;
         }
         let teacher = self.teacher()?;
         let mut rest = teacher.as_ref().filter(|_| self.adapted()).map(Rest::new);
@@ -348,35 +389,40 @@ impl Work<'_> {
         for layer in 0..config.num_hidden_layers {
             let kinds = Kind::of_block(config.architecture);
             let block: Vec<MatrixId> = kinds.iter().map(|&kind| MatrixId { layer, kind }).collect();
-            if let Some(rest) = &mut rest {
-                for step in 0..self.options.adapting {
-                    let fresh = self.step(config.num_hidden_layers - layer);
-                    let done = done.fetch_add(fresh, Ordering::Relaxed) + fresh;
-                    self.tell(
-                        format!("adapting to block {layer}, step {} of {}", step + 1, self.options.adapting),
-                        done,
-                    );
-                    rest.step(&mut weights, layer, &calibration)?;
-                }
-            } else {
+            if rest.is_none() {
                 for &id in &block {
                     weights.insert(id, from_checkpoint(id)?);
                 }
             }
-            let inputs = if calibrated {
-                let inputs = calibration.inputs(config, &weights, layer, sensitivity);
-                inputs.map_err(|e| e.at(format!("block {layer}")))?
-            } else {
-                Inputs::unknown(config)?
-            };
-            let metric = |id: MatrixId| Metric {
-                inputs: inputs.of(id.kind),
-                outputs: sensitivity.and_then(|s| s.outputs(id)).map(|outputs| &outputs.gradients),
-            };
-            let fitted: Vec<Result<(MatrixId, FittedMatrix)>> =
-                block.par_iter().map(|&id| fit(id, weights.matrix(id), metric(id))).collect();
-            for fitted in fitted {
-                keep(fitted?, writer, &mut weights)?;
+            let stages = calibration.stages(config);
+            for (at, &stage) in stages.iter().enumerate() {
+                if let Some(rest) = &mut rest {
+                    let steps = self.options.adapting;
+                    for step in steps * at / stages.len()..steps * (at + 1) / stages.len() {
+                        let fresh = self.step(config.num_hidden_layers - layer);
+                        let done = done.fetch_add(fresh, Ordering::Relaxed) + fresh;
+                        self.tell(format!("adapting to block {layer}, step {} of {steps}", step + 1), done);
+                        rest.step(&mut weights, layer, &calibration, &stages[..at].concat())?;
+                    }
+                }
+                let own: Vec<MatrixId> = stage.iter().map(|&kind| MatrixId { layer, kind }).collect();
+                if let Some(known) = own.iter().map(|&id| recall(id)).collect::<Option<Vec<_>>>() {
+                    for fitted in known {
+                        keep(fitted, writer, &mut weights)?;
+                    }
+                    continue;
+                }
+                let inputs = calibration.inputs(config, &weights, (layer, stage), sensitivity);
+                let inputs = inputs.map_err(|e| e.at(format!("block {layer}")))?;
+                let metric = |id: MatrixId| Metric {
+                    inputs: inputs.of(id.kind),
+                    outputs: sensitivity.and_then(|s| s.outputs(id)).map(|outputs| &outputs.gradients),
+                };
+                let fitted: Vec<Result<(MatrixId, FittedMatrix)>> =
+                    own.par_iter().map(|&id| fit(id, weights.matrix(id), metric(id))).collect();
+                for fitted in fitted {
+                    keep(fitted?, writer, &mut weights)?;
+                }
             }
             calibration.advance(config, &weights, layer)?;
             for id in block {
@@ -390,7 +436,7 @@ impl Work<'_> {
                 Hessian::identity(config.hidden_size)?
             };
             let head = MatrixId { layer: 0, kind: Kind::Head };
-            keep(fit(head, &from_checkpoint(head)?, Metric::of(&hessian))?, writer, &mut weights)?;
+            keep(fit_alone(head, &from_checkpoint(head)?, Metric::of(&hessian))?, writer, &mut weights)?;
         }
         drop((weights, calibration, rest));
         let Some(teacher) = teacher.filter(|_| !held.is_empty()) else {

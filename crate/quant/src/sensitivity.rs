@@ -22,11 +22,12 @@ use crate::{
         bits::{Expected, predict_calibrated},
     },
     gradient::{Block, Head, Loss},
+    journal::Journal,
     rotate::Rotation,
 };
 
 /// What is known of one matrix.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Outputs {
     /// For each window: for each token the square of the gradient's length.
     pub tokens: Vec<Vec<f32>>,
@@ -46,7 +47,7 @@ impl Outputs {
 }
 
 /// The embedding or the head; where they are one, both at once.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Table {
     /// What an error costs, in nats a token: that of the head by what it reads, that of the embedding by its size alone.
     pub cost: Hessian,
@@ -151,6 +152,26 @@ impl Sensitivity {
         Ok(Sensitivity { blocks, tables })
     }
 
+    /// What a stopped run found out, if it found out all.
+    pub fn recall(journal: &Journal, config: &ModelConfig) -> Option<Sensitivity> {
+        let mut found = Sensitivity::default();
+        for id in MatrixId::all(config) {
+            let name = part(config, id);
+            match id.kind {
+                kind if kind.is_table() => drop(found.tables.insert(kind, journal.get(&name)?)),
+                _ => drop(found.blocks.insert(id, journal.get(&name)?)),
+            }
+        }
+        Some(found)
+    }
+
+    /// For the next run, if this one is stopped.
+    pub fn keep(&self, journal: &Journal, config: &ModelConfig) -> Result<()> {
+        let tables = self.tables.iter().map(|(&kind, table)| (MatrixId { layer: 0, kind }, table));
+        tables.into_iter().try_for_each(|(id, table)| journal.put(&part(config, id), table))?;
+        self.blocks.iter().try_for_each(|(&id, outputs)| journal.put(&part(config, id), outputs))
+    }
+
     /// What was found for the embedding or the head; for both where they are one, under the embedding's name.
     pub fn table(&self, kind: Kind) -> Option<&Table> {
         self.tables.get(&kind)
@@ -171,6 +192,11 @@ impl Sensitivity {
         }
         Some(outputs.tokens.get(window)?.iter().map(|&square| (square / energy).sqrt()).collect())
     }
+}
+
+/// The name of a matrix's part of a journal.
+fn part(config: &ModelConfig, id: MatrixId) -> String {
+    format!("measured.{}", id.name(config.architecture))
 }
 
 /// What errors of the embedding and of the head cost. `read`: what the head read, each times the length of its token's

@@ -79,6 +79,7 @@ fn quantized(planes: f64, windows: &[Vec<u32>]) -> Model {
         tuning: [0, 0],
         seed: 1,
         replace: false,
+        resume: false,
     };
     quantize(&checkpoint(), &place, &options, &|_| ()).unwrap();
     let read = |file: &str| std::fs::read(place.join(file)).unwrap();

@@ -146,6 +146,7 @@ fn every_architecture_adapts() {
                 tuning: [2, 2],
                 seed: 1,
                 replace: false,
+                resume: false,
             };
             let seen = Mutex::new((0, 0));
             let report = quantize(&golden.checkpoint, &place, &options, &|progress| {
@@ -184,6 +185,7 @@ fn eight_planes_come_to_about_a_hundredth() {
             tuning: [0, 0],
             seed: 1,
             replace: false,
+            resume: false,
         };
         quantize(&golden.checkpoint, &place, &options, &|_| ()).unwrap();
         let (distance, apart) = differences(&golden, &place);

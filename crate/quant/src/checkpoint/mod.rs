@@ -90,6 +90,13 @@ impl Checkpoint {
         }
     }
 
+    /// What tells its files from others without reading them: names, lengths, and when they were changed.
+    pub fn identity(&self) -> String {
+        let each =
+            self.sources.iter().map(|source| format!("{} {} {:?}", source.name(), source.len(), source.changed()));
+        each.collect::<Vec<_>>().join(", ")
+    }
+
     fn from_folder(folder: Folder) -> Result<Checkpoint> {
         let Some(json) = folder.read("config.json", TEXT_LIMIT)? else {
             bail!(Missing, "{}: no config.json", folder.name());

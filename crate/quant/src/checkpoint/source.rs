@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use nomul::{Code, Error, Result, bail};
 
@@ -15,6 +16,7 @@ use nomul::{Code, Error, Result, bail};
 pub struct Source {
     name: String,
     len: u64,
+    changed: Option<SystemTime>,
     bytes: Bytes,
 }
 
@@ -33,18 +35,24 @@ impl Source {
         if !metadata.is_file() {
             bail!(Io, "{name}: not a file");
         }
-        Ok(Source { name, len: metadata.len(), bytes: Bytes::File(Mutex::new(file)) })
+        let changed = metadata.modified().ok();
+        Ok(Source { name, len: metadata.len(), changed, bytes: Bytes::File(Mutex::new(file)) })
     }
 
     /// Reads from memory.
     pub fn memory(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Source {
         let bytes = bytes.into();
-        Source { name: name.into(), len: bytes.len() as u64, bytes: Bytes::Memory(bytes) }
+        Source { name: name.into(), len: bytes.len() as u64, changed: None, bytes: Bytes::Memory(bytes) }
     }
 
     /// The name, for errors.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// When it was last changed, where the system tells.
+    pub fn changed(&self) -> Option<SystemTime> {
+        self.changed
     }
 
     /// Length in bytes when it was opened.

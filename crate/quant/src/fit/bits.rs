@@ -108,7 +108,7 @@ pub struct Choice {
 }
 
 /// A way to share out a budget.
-pub trait ChooseBits: Sync {
+pub trait ChooseBits: std::fmt::Debug + Sync {
     /// One choice for each matrix, in order. A budget that cannot be met is an error that names the nearest that can.
     fn choose(&self, matrices: &[MatrixStats], budget: Budget) -> Result<Vec<Choice>>;
 

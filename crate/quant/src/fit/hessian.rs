@@ -17,7 +17,7 @@ const LARGEST: f32 = 1e15;
 
 /// The sum of `x x^T` over the inputs `x` (one per token) that a matrix met during calibration: the Hessian of its
 /// output error, up to a factor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Hessian {
     columns: usize,
     tokens: u64,

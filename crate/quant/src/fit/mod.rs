@@ -42,7 +42,7 @@ use sweep::{fit_scales, refit_planes};
 pub use nomul::kernel::MAX_PLANES as MOST_PLANES;
 
 /// A matrix as it is stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FittedMatrix {
     /// Outputs.
     pub rows: usize,
@@ -109,7 +109,7 @@ impl<'a> Metric<'a> {
 }
 
 /// A way to fit planes to a matrix.
-pub trait FitPlanes: Sync {
+pub trait FitPlanes: std::fmt::Debug + Sync {
     /// Fits planes to `weights`, (rows, columns) row after row, `metric` telling what matters: as many (1..=8) as
     /// the last of `prefixes` says, which ascend; each prefix gets scales of its own. `progress` is called now and then with
     /// a number of columns that grows to `columns`.

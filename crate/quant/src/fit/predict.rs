@@ -19,7 +19,7 @@ pub(super) const NORMAL: [f64; MOST_PLANES + 1] =
 const FITTED: f64 = 0.8;
 
 /// What [`predict_calibrated`] expects.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Expected {
     /// Share of the output's energy that will be lost with 0..=8 planes.
     pub error_at: [f64; MOST_PLANES + 1],

@@ -61,11 +61,11 @@ fn parts(rows: usize) -> impl Iterator<Item = usize> {
 }
 
 /// What [`Gradients`] say: error feedback over the rows of one column.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct RowMetric(Vec<Part>);
 
 /// Some rows that follow each other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 struct Part {
     /// What a row's own error costs, the later rows having made up for what they can.
     costs: Vec<f64>,

@@ -148,7 +148,7 @@ fn is_partial(found: &str, name: &str) -> bool {
 }
 
 /// The folder around a place and the place's name in it.
-fn split(place: &Path) -> Result<(&Path, String)> {
+pub(super) fn split(place: &Path) -> Result<(&Path, String)> {
     let name = place.file_name().map(|name| name.to_string_lossy().into_owned());
     let Some(name) = name else { bail!(Input, "{}: not a folder that can be made", place.display()) };
     let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -39,36 +39,37 @@ pub type Visit<'a> = dyn FnMut(Kind, &[f32], &[f32]) + 'a;
 pub struct Trace {
     /// The stream before the block.
     x: Vec<f32>,
-    normed: Vec<f32>,
+    attention: Attention,
+    /// The stream between attention and the gated layer.
+    middle: Vec<f32>,
+    gates: Gates,
+    /// The stream after the block.
+    pub out: Vec<f32>,
+}
+
+/// What comes before the output matrix.
+pub struct Attention {
+    /// What queries, keys and values are made of.
+    pub normed: Vec<f32>,
     /// Queries and keys before the norms of heads, if there are such norms.
     raw: Option<[Vec<f32>; 2]>,
     /// Queries and keys at their positions, and values.
     query: Vec<f32>,
     key: Vec<f32>,
     value: Vec<f32>,
-    mixed: Vec<f32>,
-    /// The stream between attention and the gated layer.
-    middle: Vec<f32>,
-    middle_normed: Vec<f32>,
+    /// What the output matrix reads.
+    pub mixed: Vec<f32>,
+}
+
+/// What comes before the down matrix.
+pub struct Gates {
+    /// What gate and up read.
+    normed: Vec<f32>,
     /// Before the nonlinearity.
     gate: Vec<f32>,
     up: Vec<f32>,
     /// What down reads.
-    gated: Vec<f32>,
-    /// The stream after the block.
-    pub out: Vec<f32>,
-}
-
-impl Trace {
-    /// What a matrix of the block read: `(tokens, columns)`.
-    pub fn input(&self, kind: Kind) -> &[f32] {
-        match kind {
-            Kind::Output => &self.mixed,
-            Kind::Gate | Kind::Up => &self.middle_normed,
-            Kind::Down => &self.gated,
-            _ => &self.normed,
-        }
-    }
+    pub gated: Vec<f32>,
 }
 
 impl<'a> Block<'a> {
@@ -126,9 +127,23 @@ impl<'a> Block<'a> {
 
     /// One window through the block, from its first position on.
     pub fn forward(&self, x: Vec<f32>) -> Trace {
+        let attention = self.attention(&x);
+        let middle = self.middle(&x, &attention.mixed);
+        let gates = self.gates(&middle);
+        let out = self.out(&middle, &gates.gated);
+        Trace { x, attention, middle, gates, out }
+    }
+
+    /// What queries, keys and values are made of.
+    pub fn normed_stream(&self, x: &[f32]) -> Vec<f32> {
+        self.normed(x, VectorId::AttentionNorm(self.layer))
+    }
+
+    /// As far as the output matrix.
+    pub fn attention(&self, x: &[f32]) -> Attention {
         let config = self.config;
         let layer = self.layer;
-        let normed = self.normed(&x, VectorId::AttentionNorm(layer));
+        let normed = self.normed_stream(x);
         let heads = |kind: Kind| {
             let mut out = self.product(kind, &normed);
             if let (Some(transform), Kind::Query | Kind::Key) = (&self.query_key, kind) {
@@ -154,12 +169,25 @@ impl<'a> Block<'a> {
         }
         self.rotate(&mut query, config.query_size(), false);
         self.rotate(&mut key, config.key_value_size(), false);
-
         let mixed = self.attend(&query, &key, &value);
-        let update = self.product(Kind::Output, &mixed);
-        let middle: Vec<f32> = x.iter().zip(&update).map(|(x, update)| x + update).collect();
-        let middle_normed = self.normed(&middle, VectorId::FeedForwardNorm(layer));
-        let (mut gate, mut up) = (self.product(Kind::Gate, &middle_normed), self.product(Kind::Up, &middle_normed));
+        Attention { normed, raw, query, key, value, mixed }
+    }
+
+    /// The stream between attention and the gated layer.
+    pub fn middle(&self, x: &[f32], mixed: &[f32]) -> Vec<f32> {
+        let update = self.product(Kind::Output, mixed);
+        x.iter().zip(&update).map(|(x, update)| x + update).collect()
+    }
+
+    /// What gate and up read.
+    pub fn normed_middle(&self, middle: &[f32]) -> Vec<f32> {
+        self.normed(middle, VectorId::FeedForwardNorm(self.layer))
+    }
+
+    /// From there as far as the down matrix.
+    pub fn gates(&self, middle: &[f32]) -> Gates {
+        let normed = self.normed_middle(middle);
+        let (mut gate, mut up) = (self.product(Kind::Gate, &normed), self.product(Kind::Up, &normed));
         if let Some(transform) = &self.gate_up {
             turn(transform, &mut gate, Hadamard::inverse_rows);
             turn(transform, &mut up, Hadamard::inverse_rows);
@@ -169,9 +197,13 @@ impl<'a> Block<'a> {
         if let Some(transform) = &self.down {
             turn(transform, &mut gated, Hadamard::forward_rows);
         }
-        let update = self.product(Kind::Down, &gated);
-        let out = middle.iter().zip(&update).map(|(x, update)| x + update).collect();
-        Trace { x, normed, raw, query, key, value, mixed, middle, middle_normed, gate, up, gated, out }
+        Gates { normed, gate, up, gated }
+    }
+
+    /// The stream after the block.
+    pub fn out(&self, middle: &[f32], gated: &[f32]) -> Vec<f32> {
+        let update = self.product(Kind::Down, gated);
+        middle.iter().zip(&update).map(|(x, update)| x + update).collect()
     }
 
     /// The way back: `gradient` is that of the stream after the block, `(tokens, hidden_size)`; what comes back is that
@@ -181,14 +213,14 @@ impl<'a> Block<'a> {
         let config = self.config;
         let (layer, eps, hidden) = (self.layer, config.rms_norm_eps, config.hidden_size);
         // The gated layer.
-        visit(Kind::Down, &trace.gated, &gradient);
-        let mut gated = vec![0.0; trace.gated.len()];
+        visit(Kind::Down, &trace.gates.gated, &gradient);
+        let mut gated = vec![0.0; trace.gates.gated.len()];
         add_back(&gradient, self.matrix(Kind::Down), config.intermediate_size, &mut gated);
         if let Some(transform) = &self.down {
             turn(transform, &mut gated, Hadamard::inverse_rows);
         }
         let (mut gate, mut up) = (vec![0.0; gated.len()], vec![0.0; gated.len()]);
-        let slopes = gate.par_iter_mut().zip(&mut up).zip(&gated).zip(trace.gate.par_iter().zip(&trace.up));
+        let slopes = gate.par_iter_mut().zip(&mut up).zip(&gated).zip(trace.gates.gate.par_iter().zip(&trace.gates.up));
         slopes.with_min_len(TASK).for_each(|(((gate, up), &g), (&a, &b))| {
             let sigmoid = sigmoid(a);
             *up = g * a * sigmoid;
@@ -198,8 +230,8 @@ impl<'a> Block<'a> {
             turn(transform, &mut gate, Hadamard::forward_rows);
             turn(transform, &mut up, Hadamard::forward_rows);
         }
-        visit(Kind::Gate, &trace.middle_normed, &gate);
-        visit(Kind::Up, &trace.middle_normed, &up);
+        visit(Kind::Gate, &trace.gates.normed, &gate);
+        visit(Kind::Up, &trace.gates.normed, &up);
         let mut normed = vec![0.0; gradient.len()];
         add_back(&gate, self.matrix(Kind::Gate), hidden, &mut normed);
         add_back(&up, self.matrix(Kind::Up), hidden, &mut normed);
@@ -208,13 +240,13 @@ impl<'a> Block<'a> {
         add_norm_back(&trace.middle, gain, eps, hidden, &normed, &mut gradient);
 
         // Attention.
-        visit(Kind::Output, &trace.mixed, &gradient);
-        let mut mixed = vec![0.0; trace.mixed.len()];
+        visit(Kind::Output, &trace.attention.mixed, &gradient);
+        let mut mixed = vec![0.0; trace.attention.mixed.len()];
         add_back(&gradient, self.matrix(Kind::Output), config.query_size(), &mut mixed);
-        let [mut query, mut key, value] = self.attend_back(trace, &mixed);
+        let [mut query, mut key, value] = self.attend_back(&trace.attention, &mixed);
         self.rotate(&mut query, config.query_size(), true);
         self.rotate(&mut key, config.key_value_size(), true);
-        if let Some([raw_query, raw_key]) = &trace.raw {
+        if let Some([raw_query, raw_key]) = &trace.attention.raw {
             let back = |x: &[f32], gain, g: &[f32]| {
                 let mut out = vec![0.0; g.len()];
                 add_norm_back(x, self.gain(gain), eps, config.head_dim, g, &mut out);
@@ -229,7 +261,7 @@ impl<'a> Block<'a> {
         }
         normed.fill(0.0);
         for (kind, g) in [(Kind::Query, &query), (Kind::Key, &key), (Kind::Value, &value)] {
-            visit(kind, &trace.normed, g);
+            visit(kind, &trace.attention.normed, g);
             add_back(g, self.matrix(kind), hidden, &mut normed);
         }
         add_norm_back(&trace.x, self.gain(VectorId::AttentionNorm(layer)), eps, hidden, &normed, &mut gradient);
@@ -288,7 +320,7 @@ impl<'a> Block<'a> {
     }
 
     /// The gradients of queries and keys at their positions, and of values.
-    fn attend_back(&self, trace: &Trace, mixed: &[f32]) -> [Vec<f32>; 3] {
+    fn attend_back(&self, trace: &Attention, mixed: &[f32]) -> [Vec<f32>; 3] {
         let (length, keys, queries) = (self.config.head_dim, self.config.key_value_size(), self.config.query_size());
         let tokens = mixed.len() / queries;
         let factor = 1.0 / (length as f32).sqrt();

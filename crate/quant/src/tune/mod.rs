@@ -24,6 +24,7 @@ use crate::{
     dense::Dense,
     fit::FittedMatrix,
     gradient::{Block, Head, Loss, product_of_gradients},
+    journal::Journal,
     rotate::Rotation,
 };
 pub use rest::Rest;
@@ -55,6 +56,8 @@ pub struct Tuning<'a> {
     pub steps: [usize; 2],
     /// Decides which way a scale is rounded.
     pub seed: u64,
+    /// Rounds that are done are kept here, and those of a stopped run taken from here.
+    pub journal: Option<&'a Journal>,
 }
 
 /// A part of a window of text.
@@ -82,7 +85,7 @@ pub fn pieces(windows: &[Vec<u32>]) -> Vec<Piece<'_>> {
 }
 
 /// Mean divergence from the checkpoint's predictions, in nats a token, on text that was not tuned on.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Tuned {
     /// With the scales of the fit.
     pub before: f64,
@@ -103,9 +106,30 @@ impl Tuning<'_> {
         // Where all planes come at the start, nothing is left to tune for it.
         let has_start = fitted.iter().any(|(id, matrix)| !id.kind.is_table() && matrix.prefixes.len() > 1);
         let (all, start) = (self.steps[0], if has_start { self.steps[1] } else { 0 });
-        let first = self.round(fitted, all, false, &|step| progress(step, all + start))?;
-        let second = self.round(fitted, start, true, &|step| progress(all + step, all + start))?;
+        let first = self
+            .once("tuned.all", fitted, &|fitted| self.round(fitted, all, false, &|step| progress(step, all + start)))?;
+        let second = self.once("tuned.start", fitted, &|fitted| {
+            self.round(fitted, start, true, &|step| progress(all + step, all + start))
+        })?;
         Ok([first, second])
+    }
+
+    /// A round, if a stopped run has not done it.
+    fn once(
+        &self,
+        name: &str,
+        fitted: &mut HashMap<MatrixId, FittedMatrix>,
+        round: &dyn Fn(&mut HashMap<MatrixId, FittedMatrix>) -> Result<Option<Tuned>>,
+    ) -> Result<Option<Tuned>> {
+        let Some(journal) = self.journal else { return round(fitted) };
+        let ids = || MatrixId::all(self.config);
+        if let Some((tuned, matrices)) = journal.get::<(Option<Tuned>, Vec<FittedMatrix>)>(name) {
+            fitted.extend(ids().zip(matrices));
+            return Ok(tuned);
+        }
+        let tuned = round(fitted)?;
+        journal.put(name, &(tuned, ids().map(|id| &fitted[&id]).collect::<Vec<_>>()))?;
+        Ok(tuned)
     }
 
     /// One round of steps: of all planes, or of those that a model starts with.

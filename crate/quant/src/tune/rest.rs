@@ -6,7 +6,10 @@
 
 use std::collections::HashMap;
 
-use nomul::{Result, bail, weights::MatrixId};
+use nomul::{
+    Result, bail,
+    weights::{Kind, MatrixId},
+};
 use rayon::prelude::*;
 
 use super::{Piece, Teacher, step_through};
@@ -46,18 +49,22 @@ impl<'a> Rest<'a> {
         Rest { teacher, beginnings, steps: 0, moments: HashMap::new() }
     }
 
-    /// One step of block `layer` and those after it, whose matrices are in `weights` with the head, on the beginning of a window
-    /// whose stream before that block is in `streams`.
+    /// One step of block `layer`, but for its matrices that are `fitted`, and of those after it, whose matrices are in `weights` with
+    /// the head, on the beginning of a window whose stream before that block is in `streams`.
     ///
     /// Errors: [`nomul::Code::Value`] where a prediction is not finite.
-    pub fn step(&mut self, weights: &mut Dense, layer: usize, streams: &Calibration) -> Result<()> {
+    pub fn step(&mut self, weights: &mut Dense, layer: usize, streams: &Calibration, fitted: &[Kind]) -> Result<()> {
         let piece = self.beginnings[self.steps % self.beginnings.len()];
         let Piece { window, tokens, .. } = self.teacher.piece(piece);
         let stream = streams.beginning(self.teacher.config(), window, tokens.len()).to_vec();
         self.steps += 1;
-        self.moments.retain(|id, _| id.layer >= layer);
+        let is_fitted = |id: &MatrixId| id.layer < layer || id.layer == layer && fitted.contains(&id.kind);
+        self.moments.retain(|id, _| !is_fitted(id));
         let Rest { teacher, steps, moments, .. } = self;
         let loss = step_through(weights, (layer, stream), (teacher, piece), |id, slopes, weights| {
+            if is_fitted(&id) {
+                return None;
+            }
             let columns = id.kind.shape(teacher.config()).1;
             let moments = moments.entry(id).or_insert_with(|| Moments::new(weights, columns));
             Some(moments.moved(slopes, weights, columns, *steps))

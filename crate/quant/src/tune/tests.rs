@@ -52,7 +52,7 @@ impl Model {
 
     fn tuning<'a>(&'a self, teacher: &'a Teacher<'a>, steps: [usize; 2]) -> Tuning<'a> {
         let Model { checkpoint, rotation, config, .. } = self;
-        Tuning { checkpoint, config, rotation, teacher, steps, seed: 3 }
+        Tuning { checkpoint, config, rotation, teacher, steps, seed: 3, journal: None }
     }
 
     /// Mean divergence from the checkpoint, with all planes or with the first.
@@ -195,9 +195,9 @@ fn the_rest_makes_up_for_a_block() {
         let mut streams = Calibration::new(&model.config, &weights, &model.windows).expect("streams");
         streams.advance(&model.config, &weights, 0).expect("streams");
         let mut rest = Rest::new(&teacher);
-        (0..steps).for_each(|_| rest.step(&mut weights, 1, &streams).expect("a step"));
-        let of = |layer: usize| MatrixId { layer, kind: Kind::Down };
-        let own = [weights.matrix(of(0)).to_vec(), weights.matrix(of(1)).to_vec()];
+        (0..steps).for_each(|_| rest.step(&mut weights, 1, &streams, &[Kind::Key]).expect("a step"));
+        let of = |layer: usize, kind: Kind| weights.matrix(MatrixId { layer, kind }).to_vec();
+        let own = [[of(0, Kind::Down), of(1, Kind::Key)], [of(1, Kind::Query), of(1, Kind::Down)]];
         (own, model.distance(&mut weights))
     };
     let on = |threads: usize, steps: usize| {
