@@ -220,6 +220,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
         report.bits_with_scales,
         report.bytes as f64 / 1e6
     );
+    if let Some(tau) = report.kendall_tau {
+        eprintln!("what matrices lose was foreseen with a Kendall's tau of {tau:.2}");
+    }
     for (what, tuned) in ["all planes", "those it starts with"].into_iter().zip(report.tuning) {
         if let Some(Tuned { before, after }) = tuned {
             eprintln!(

@@ -26,6 +26,8 @@ pub struct Plan {
     pub start: usize,
     /// The level that completes it.
     pub level: usize,
+    /// The share of its output's energy that all its planes are expected to lose, if something is known of it.
+    pub expected: Option<f64>,
     /// Why it has so many, for people.
     pub reason: String,
 }

@@ -108,6 +108,9 @@ pub struct Report {
     pub bytes: u64,
     /// Matrices, with their errors.
     pub matrices: Vec<MatrixReport>,
+    /// Kendall's tau between what matrices were expected to lose, when planes were shared out, and what they lost: 1 where one is
+    /// expected to lose more than another whenever it does. `None` where nothing was expected.
+    pub kendall_tau: Option<f64>,
     /// What tuning came to: of all planes, and of those in the first level.
     pub tuning: [Option<Tuned>; 2],
 }
@@ -123,6 +126,8 @@ pub struct MatrixReport {
     pub prefixes: Vec<usize>,
     /// Share of the output's energy that is lost with each of these prefixes, as far as it matters and before scales were tuned.
     pub errors: Vec<f64>,
+    /// What the last of them was expected to be.
+    pub expected: Option<f64>,
     /// Why it got its planes.
     pub reason: String,
 }
@@ -180,9 +185,27 @@ pub fn quantize(
         bits: signs / all,
         bits_with_scales: 8.0 * stored as f64 / all,
         bytes: plans.iter().map(bytes).sum(),
+        kendall_tau: kendall_tau(matrices.iter().filter_map(|m| Some((m.expected?, *m.errors.last()?)))),
         matrices,
         tuning,
     })
+}
+
+/// Kendall's tau-b of pairs: by how much more of them agree with each other in order than disagree. `None` for pairs that are all
+/// alike in one of the two.
+fn kendall_tau(pairs: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
+    let pairs: Vec<(f64, f64)> = pairs.collect();
+    let (mut agree, mut first, mut second) = (0.0, 0.0, 0.0);
+    for (at, &(a, b)) in pairs.iter().enumerate() {
+        for &(c, d) in &pairs[..at] {
+            let sign = |x: f64, y: f64| f64::from(x.total_cmp(&y) as i8);
+            agree += sign(a, c) * sign(b, d);
+            first += sign(a, c).abs();
+            second += sign(b, d).abs();
+        }
+    }
+    let both = f64::sqrt(first * second);
+    (both > 0.0).then(|| agree / both)
 }
 
 fn bytes(config: &ModelConfig, id: MatrixId, prefixes: &[usize]) -> u64 {
@@ -361,6 +384,7 @@ impl Work<'_> {
                 planes: plan.planes,
                 prefixes: fitted.prefixes,
                 errors: fitted.errors,
+                expected: plan.expected,
                 reason: plan.reason.clone(),
             });
             Ok(())
@@ -490,4 +514,20 @@ fn write(writer: &mut FolderWriter, architecture: Architecture, id: MatrixId, fi
         writer.write(&names::plane(architecture, id, plane), signs)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kendall_tau;
+
+    /// Against scipy.stats.kendalltau.
+    #[test]
+    fn tau_tells_how_far_two_orders_agree() {
+        let tau = |a: &[f64], b: &[f64]| kendall_tau(a.iter().copied().zip(b.iter().copied()));
+        assert_eq!(tau(&[1.0, 2.0, 3.0, 4.0], &[10.0, 20.0, 30.0, 40.0]), Some(1.0));
+        assert_eq!(tau(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
+        assert_eq!(tau(&[1.0, 1.0], &[1.0, 2.0]), None);
+        let found = tau(&[12.0, 2.0, 1.0, 12.0, 2.0], &[1.0, 4.0, 7.0, 1.0, 0.0]).expect("a number");
+        assert!((found + 0.471_404_520_791_031_7).abs() < 1e-12, "{found}");
+    }
 }

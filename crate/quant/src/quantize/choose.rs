@@ -56,7 +56,9 @@ impl Work<'_> {
             let bytes = (stats.bytes(choice.planes) - stats.bytes(start)).max(1) as f64;
             let Choice { planes, reason } = choice.clone();
             let gain = stats.gain(start, planes) / bytes;
-            found.insert(stats.id, (Plan { id: stats.id, planes, start, level: 1, reason }, gain));
+            // Nothing is known where nothing is said to be lost without planes.
+            let expected = (stats.error_at[0] > 0.0).then_some(stats.error_at[planes]);
+            found.insert(stats.id, (Plan { id: stats.id, planes, start, level: 1, expected, reason }, gain));
         };
         for (stats, (choice, first)) in blocks.iter().zip(chosen.iter().zip(&first)) {
             keep(stats, choice, first.planes);
