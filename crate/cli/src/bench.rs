@@ -1,11 +1,11 @@
-//! `nomul bench`: prefill and decode of a model folder, and what the kernel alone would take.
+//! `nomul bench`: prefill and decode of a model folder, what the kernel alone would take, and how fast planes are read.
 
 use std::{path::PathBuf, time::Instant};
 
 use nomul::{
     Model, Result, State, bail,
     forward::{CHUNK, decode, prefill},
-    weights::{MatrixId, Weights},
+    weights::{Kind, MatrixId, Weights},
 };
 use serde_json::json;
 
@@ -68,6 +68,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let (prefill, decode, kernel) = (median(prefills), median(decodes), median(products));
     let name = model.back_end().name();
     let share = kernel * decode;
+    let speed = signs(&model) as f64 * decode;
     if arguments.json {
         let megabytes = model.total() as f64 / 1e6;
         println!(
@@ -83,15 +84,27 @@ pub fn run(arguments: Arguments) -> Result<()> {
                 "decode_tokens_per_s": decode,
                 "kernel_ms_per_token": kernel * 1e3,
                 "kernel_share": share,
+                "signs_per_second": speed,
             })
         );
     } else {
         println!(
-            "{name}, {threads} threads: prefill {prefill:.1} tokens/s, decode {decode:.1} tokens/s, of which {:.0} % in the kernel",
+            "{name}, {threads} threads: prefill {prefill:.1} tokens/s, decode {decode:.1} tokens/s, of which {:.0} % in the kernel; {speed:.3e} signs/s",
             100.0 * share
         );
     }
     Ok(())
+}
+
+/// Signs that are read for a token: of an embedding that is no head, one row.
+fn signs(model: &Model) -> usize {
+    let config = model.config();
+    let ids = MatrixId::all(config).zip(model.inspect());
+    let each = ids.map(|(id, matrix)| {
+        let is_looked_up = id.kind == Kind::Embedding && !config.tie_word_embeddings;
+        matrix.planes_ready * matrix.columns * if is_looked_up { 1 } else { matrix.rows }
+    });
+    each.sum()
 }
 
 /// Seconds for every product of one token, nothing else.

@@ -36,6 +36,12 @@ pub struct Arguments {
     /// Bytes for everything instead
     #[arg(long)]
     bytes: Option<u64>,
+    /// Milliseconds that a token is predicted to take instead, at the speed that --signs-per-second tells
+    #[arg(long, requires = "signs_per_second", conflicts_with_all = ["bits", "bytes"])]
+    milliseconds: Option<f64>,
+    /// How fast the model's planes are read where it is to run: `nomul bench` tells it of any model there
+    #[arg(long, requires = "milliseconds")]
+    signs_per_second: Option<f64>,
     /// Planes a weight, on average, with which a model answers before the rest has come [default: 1.29 fewer than all; all of an
     /// encoder]
     #[arg(long)]
@@ -55,11 +61,11 @@ pub struct Arguments {
     /// Tokens of a window; of an encoder's line at most [default: 1024; 128 for an encoder]
     #[arg(long)]
     window: Option<usize>,
-    /// Steps of 512 tokens that tune the scales of a decoder through the whole model, which is then held in memory in floats; a third
-    /// as many for the planes that it starts with; 0: none [default: by the effort; 0 above 500 million weights]
+    /// Steps of 512 tokens that tune the scales of a decoder through the whole model, which is then held in memory in floats; as
+    /// many again for the planes that it starts with; 0: none [default: by the effort; 0 above 500 million weights]
     #[arg(long)]
     tuning: Option<usize>,
-    /// Steps of 512 tokens that the blocks of a decoder which are yet to be fitted take before each block, to make up for what those
+    /// Steps of 512 tokens that the matrices of a decoder which are yet to be fitted take while each block is, to make up for what those
     /// before miss; the model is then held in memory in floats; 0: none [default: by the effort; 0 above 500 million weights]
     #[arg(long)]
     adapt: Option<usize>,
@@ -82,10 +88,10 @@ pub struct Arguments {
 enum Effort {
     /// Seconds: no calibration, the same planes everywhere
     Fast,
-    /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters, 2 steps before each block that
-    /// adapt and 56 that tune (for an encoder 512 lines, none measured)
+    /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters, 4 steps for each block that
+    /// adapt and 12 that tune (for an encoder 512 lines, none measured)
     Default,
-    /// 128 windows, all of them measured, 4 steps that adapt and 240 that tune (for an encoder 1024 lines)
+    /// 128 windows, all of them measured, 8 steps for each block that adapt and 240 that tune (for an encoder 1024 lines)
     Best,
 }
 
@@ -105,8 +111,8 @@ impl Effort {
     fn adapting(self) -> usize {
         match self {
             Effort::Fast => 0,
-            Effort::Default => 2,
-            Effort::Best => 4,
+            Effort::Default => 4,
+            Effort::Best => 8,
         }
     }
 
@@ -114,7 +120,7 @@ impl Effort {
     fn tuning(self) -> usize {
         match self {
             Effort::Fast => 0,
-            Effort::Default => 56,
+            Effort::Default => 12,
             Effort::Best => 240,
         }
     }
@@ -170,11 +176,18 @@ pub fn run(arguments: Arguments) -> Result<()> {
             );
         }
     }
-    let (budget, choose): (Budget, &dyn ChooseBits) = match arguments.bytes {
-        Some(bytes) => (Budget::Bytes(bytes), &Greedy),
+    let (budget, choose): (Budget, &dyn ChooseBits) = match (arguments.bytes, arguments.milliseconds) {
+        (Some(bytes), _) => (Budget::Bytes(bytes), &Greedy),
+        (None, Some(most)) => {
+            let speed = arguments.signs_per_second.unwrap_or_default();
+            if !(speed.is_finite() && speed > 0.0) {
+                bail!(Input, "--signs-per-second {speed}: a number above 0");
+            }
+            (Budget::Milliseconds { most, signs_per_millisecond: speed / 1e3 }, &Greedy)
+        }
         // Without measuring, all matrices look alike.
-        None if measured == 0 || windows.is_empty() => (Budget::BitsPerWeight(arguments.bits), &Uniform),
-        None => (Budget::BitsPerWeight(arguments.bits), &Greedy),
+        _ if measured == 0 || windows.is_empty() => (Budget::BitsPerWeight(arguments.bits), &Uniform),
+        _ => (Budget::BitsPerWeight(arguments.bits), &Greedy),
     };
     let weights: usize =
         MatrixId::all(config).map(|id| id.kind.shape(config)).map(|(rows, columns)| rows * columns).sum();
@@ -203,7 +216,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         windows: &windows,
         measured,
         adapting,
-        tuning: [tuning, tuning.div_ceil(3)],
+        tuning: [tuning; 2],
         seed: arguments.seed,
         replace: arguments.force,
         resume: arguments.resume,

@@ -33,7 +33,7 @@ use crate::{
     levels::{self, Plan},
     rotate::Rotation,
     sensitivity::Sensitivity,
-    tune::{Rest, Teacher, Tuned, Tuning, pieces},
+    tune::{JUDGES, Piece, Rest, Teacher, Tuned, Tuning, pieces},
 };
 
 /// What to make.
@@ -76,8 +76,14 @@ impl Options<'_> {
         let Options { fit, choose, budget, start, table_planes, windows, measured, adapting, tuning, seed, .. } = self;
         let decided = (checkpoint.identity(), fit, choose, budget, start, table_planes);
         let all = format!("{decided:?} {measured} {adapting} {tuning:?} {seed} {windows:?}");
-        format!("{} {}", env!("CARGO_PKG_VERSION"), hex(&Sha256::digest(all)))
+        format!("{} {} {}", env!("CARGO_PKG_VERSION"), program(), hex(&Sha256::digest(all)))
     }
+}
+
+/// What tells this program from one that was built of other sources.
+fn program() -> String {
+    let file = std::env::current_exe().and_then(std::fs::metadata);
+    file.map_or(String::new(), |file| format!("{} {:?}", file.len(), file.modified().ok()))
 }
 
 /// Planes a weight that the first level lacks, unless it is told.
@@ -301,10 +307,17 @@ impl Work<'_> {
             return Ok(None);
         }
         let Work { checkpoint, config, rotation, options, .. } = *self;
-        let [all, start] = options.tuning;
-        // Only the first piece of each window serves to adapt.
-        let most = all.max(start).max(2 * options.adapting * config.num_hidden_layers);
-        Teacher::new(checkpoint, config, rotation, &pieces(options.windows), most)
+        // Each piece is read by the whole checkpoint, so only those that serve: to tune, the first; to adapt, windows' beginnings.
+        let tuning = options.tuning.into_iter().max().unwrap_or_default();
+        let mut adapting = options.adapting * config.num_hidden_layers;
+        let mut pieces: Vec<Piece> = pieces(options.windows);
+        let mut place = 0..;
+        pieces.retain(|piece| {
+            let is_beginning = piece.start == 0 && adapting > 0;
+            adapting -= usize::from(is_beginning);
+            place.next() < Some(tuning + JUDGES) || is_beginning
+        });
+        Teacher::new(checkpoint, config, rotation, &pieces)
     }
 
     /// Tunes the scales of all matrices.

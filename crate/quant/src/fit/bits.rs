@@ -16,6 +16,8 @@ pub struct MatrixStats {
     pub rows: usize,
     /// Inputs.
     pub columns: usize,
+    /// Rows that are read for a token: all but where one is looked up.
+    pub rows_read: usize,
     /// Share of the output's energy that is expected to be lost with 0..=8 planes (see [`predict`]).
     pub error_at: [f64; MOST_PLANES + 1],
     /// What losing all of its output's energy would cost the model, by the share that small losses cost: divergence of its
@@ -56,6 +58,13 @@ pub enum Budget {
     BitsPerWeight(f64),
     /// Bytes of planes and scales.
     Bytes(u64),
+    /// Milliseconds that a token is predicted to take.
+    Milliseconds {
+        /// No more than this.
+        most: f64,
+        /// Signs that are read in that time, all that a token takes beside being shared out among them.
+        signs_per_millisecond: f64,
+    },
 }
 
 impl Budget {
@@ -64,17 +73,21 @@ impl Budget {
         match self {
             Budget::BitsPerWeight(_) => matrix.rows as f64 * matrix.columns as f64 * planes as f64,
             Budget::Bytes(_) => matrix.bytes(planes) as f64,
+            Budget::Milliseconds { signs_per_millisecond, .. } => {
+                matrix.rows_read as f64 * matrix.columns as f64 * planes as f64 / signs_per_millisecond
+            }
         }
     }
 
     /// What all of them may take together.
-    fn limit(&self, matrices: &[MatrixStats]) -> f64 {
+    pub(crate) fn limit(&self, matrices: &[MatrixStats]) -> f64 {
         match *self {
             // Half a weight of tolerance: the budget is a decimal fraction.
             Budget::BitsPerWeight(bits) => {
                 bits * matrices.iter().map(|m| self.price(m, 1)).sum::<f64>() + if bits > 0.0 { 0.5 } else { 0.0 }
             }
             Budget::Bytes(bytes) => bytes as f64,
+            Budget::Milliseconds { most, .. } => most,
         }
     }
 
@@ -93,7 +106,34 @@ impl Budget {
                 }
                 Ok(())
             }
-            _ => Ok(()),
+            Budget::Milliseconds { most, .. } => {
+                let least: f64 = matrices.iter().map(|m| self.price(m, 1)).sum();
+                if most.is_nan() || most < least {
+                    // Rounded up, so that it can be met.
+                    let nearest = (1e3 * least).ceil() / 1e3;
+                    bail!(
+                        Input,
+                        "{most} milliseconds a token cannot be met; the nearest that can is {nearest}, one plane a matrix"
+                    )
+                }
+                Ok(())
+            }
+            Budget::BitsPerWeight(_) => Ok(()),
+        }
+    }
+
+    /// The same without what some matrices, of `planes` planes each, take of it; where that is more than all, what they take. Averages
+    /// are over others.
+    pub(crate) fn without(&self, matrices: &[MatrixStats], planes: usize) -> std::result::Result<Budget, f64> {
+        let taken: f64 = matrices.iter().map(|m| self.price(m, planes)).sum();
+        let left = self.limit(matrices) - taken;
+        match *self {
+            Budget::BitsPerWeight(_) => Ok(self.clone()),
+            _ if left < 0.0 => Err(taken),
+            Budget::Bytes(_) => Ok(Budget::Bytes(left as u64)),
+            Budget::Milliseconds { signs_per_millisecond, .. } => {
+                Ok(Budget::Milliseconds { most: left, signs_per_millisecond })
+            }
         }
     }
 }

@@ -381,6 +381,7 @@ fn stats(rows: usize, sensitivity: f64) -> MatrixStats {
         id: MatrixId { layer: 0, kind: Kind::Query },
         rows,
         columns: 64,
+        rows_read: rows,
         error_at,
         sensitivity: Some(sensitivity),
     }
@@ -413,6 +414,7 @@ fn impossible_budgets_name_the_nearest() {
             (Budget::BitsPerWeight(f64::NAN), "1".to_string()),
             (Budget::BitsPerWeight(8.5), "8".to_string()),
             (Budget::Bytes(least - 1), least.to_string()),
+            (Budget::Milliseconds { most: 1.0, signs_per_millisecond: 1e4 }, "1.229".to_string()),
         ] {
             let error = by.choose(&matrices, budget.clone()).unwrap_err();
             assert_eq!(error.code, Code::Input);
@@ -421,6 +423,12 @@ fn impossible_budgets_name_the_nearest() {
         assert!(by.choose(&matrices, Budget::Bytes(least)).unwrap().iter().all(|c| c.planes == 1));
         assert!(by.choose(&matrices, Budget::Bytes(u64::MAX)).unwrap().iter().all(|c| c.planes == 8));
         assert_eq!(by.choose(&[], Budget::Bytes(0)).unwrap(), []);
+        // A token reads all rows of the one and one row of the other.
+        let looked_up = MatrixStats { rows_read: 1, ..stats(64, 1.0) };
+        let matrices = [stats(64, 1.0), looked_up];
+        let budget = Budget::Milliseconds { most: 0.6, signs_per_millisecond: 64.0 * 65.0 * 4.0 };
+        let planes: Vec<usize> = by.choose(&matrices, budget).unwrap().iter().map(|c| c.planes).collect();
+        assert!(planes[0] == 2 && planes[1] >= 2, "{planes:?}");
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use nomul::{Result, bail, kernel::MAX_PLANES, weights::MatrixId};
+use nomul::{
+    Result, bail,
+    kernel::MAX_PLANES,
+    weights::{Kind, MatrixId},
+};
 
 use super::{START, TABLE_PLANES, Work};
 use crate::{
@@ -22,19 +26,23 @@ impl Work<'_> {
         let (mut blocks, mut tables) = (stats(true)?, stats(false)?);
         let fixed = options.table_planes.or(if sensitivity.is_none() { Some(TABLE_PLANES) } else { None });
         let mut budget = options.budget.clone();
-        if let Budget::Bytes(all) = &mut budget {
-            match fixed {
-                // Nothing sets them apart from the others.
-                None => blocks.append(&mut tables),
-                Some(planes) => {
-                    let fixed: u64 = tables.iter().map(|stats| stats.bytes(planes)).sum();
-                    *all = match all.checked_sub(fixed) {
-                        Some(rest) => rest,
-                        None => bail!(
+        match (&budget, fixed) {
+            (Budget::BitsPerWeight(_), _) => (),
+            // Nothing sets them apart from the others.
+            (_, None) => blocks.append(&mut tables),
+            (_, Some(planes)) => {
+                budget = match budget.without(&tables, planes) {
+                    Ok(rest) => rest,
+                    Err(taken) => {
+                        let (all, unit) = match budget {
+                            Budget::Milliseconds { most, .. } => (most, "milliseconds"),
+                            _ => (budget.limit(&[]), "bytes"),
+                        };
+                        bail!(
                             Input,
-                            "{all} bytes: the tables (embedding, head, positions) alone take {fixed} at {planes} planes"
-                        ),
-                    };
+                            "{all} {unit}: the tables (embedding, head, positions) alone take {taken} at {planes} planes"
+                        )
+                    }
                 }
             }
         }
@@ -93,7 +101,12 @@ impl Work<'_> {
             }
             None => ([0.0; 9], None),
         };
-        Ok(MatrixStats { id, rows, columns, error_at, sensitivity })
+        let is_looked_up = match id.kind {
+            Kind::Embedding => !self.config.tie_word_embeddings,
+            kind => kind == Kind::Position,
+        };
+        let rows_read = if is_looked_up { 1 } else { rows };
+        Ok(MatrixStats { id, rows, columns, rows_read, error_at, sensitivity })
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 };
 pub use rest::Rest;
 use scales::{Scales, Step};
-pub use teacher::Teacher;
+pub use teacher::{JUDGES, Teacher};
 
 /// Tokens that a step judges.
 pub const PIECE: usize = 512;

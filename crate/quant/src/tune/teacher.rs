@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Pieces on which what was tuned is judged.
-const JUDGES: usize = 4;
+pub const JUDGES: usize = 4;
 
 /// A checkpoint's head and the streams that it reads, for pieces of a text: first those to learn from, then those to judge by.
 pub struct Teacher<'a> {
@@ -30,21 +30,18 @@ pub struct Teacher<'a> {
 }
 
 impl<'a> Teacher<'a> {
-    /// For no more than `most` of the `pieces` to learn from, and the last ones to judge by. `None` for less than two pieces.
+    /// The last of the pieces are there to judge by. `None` for less than two.
     /// Memory: the embedding and the head, and a stream for each piece.
     pub fn new(
         checkpoint: &Checkpoint,
         config: &'a ModelConfig,
         rotation: &Rotation,
         pieces: &[Piece<'a>],
-        most: usize,
     ) -> Result<Option<Teacher<'a>>> {
         if pieces.len() < 2 {
             return Ok(None);
         }
-        let (lessons, judges) = pieces.split_at(pieces.len() - (pieces.len() / 8).clamp(1, JUDGES));
-        let lessons = &lessons[..most.clamp(1, lessons.len())];
-        let pieces: Vec<Piece> = lessons.iter().chain(judges).copied().collect();
+        let lessons = pieces.len() - (pieces.len() / 8).clamp(1, JUDGES);
         let mut weights = rotation.vectors(checkpoint, config)?;
         for id in MatrixId::all(config).filter(|id| id.kind.is_table()) {
             weights.insert(id, rotation.matrix(checkpoint, id)?);
@@ -59,7 +56,7 @@ impl<'a> Teacher<'a> {
             streams.iter_mut().for_each(|stream| *stream = own.forward(std::mem::take(stream)).out);
             block.iter().for_each(|&id| drop(weights.remove(id)));
         }
-        Ok(Some(Teacher { config, weights, lessons: lessons.len(), pieces, streams }))
+        Ok(Some(Teacher { config, weights, lessons, pieces: pieces.to_vec(), streams }))
     }
 
     /// The shape of the model.

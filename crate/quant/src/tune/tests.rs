@@ -46,7 +46,9 @@ fn model() -> Model {
 impl Model {
     fn teacher(&self, most: usize) -> Teacher<'_> {
         let Model { checkpoint, rotation, config, windows, .. } = self;
-        let teacher = Teacher::new(checkpoint, config, rotation, &pieces(windows), most);
+        let mut pieces = pieces(windows);
+        pieces.truncate(most);
+        let teacher = Teacher::new(checkpoint, config, rotation, &pieces);
         teacher.expect("streams").expect("pieces")
     }
 
@@ -111,7 +113,7 @@ fn weights_are_those_of_the_planes() {
 #[test]
 fn slopes_equal_differences() {
     let model = model();
-    let teacher = model.teacher(1);
+    let teacher = model.teacher(2);
     assert_eq!((teacher.lessons(), teacher.judges()), (1, 1..2));
     let mut weights = model.vectors();
     model.fitted.iter().for_each(|(&id, matrix)| weights.insert(id, matrix.dequantize(3.min(matrix.planes.len()))));
