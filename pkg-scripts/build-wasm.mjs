@@ -10,6 +10,7 @@ import { Failure, isScript, main, onPath, run, say } from "./shared/command.mjs"
 import { buildCensus, census } from "./shared/census.mjs";
 import { cargoTool, root, target } from "./shared/folders.mjs";
 import { haveRustSources, sysroot } from "./shared/rust.mjs";
+import { wasmOpt } from "./shared/wasm-opt.mjs";
 
 /**
  * A package and its instruction set. Engines validate a whole module, so relaxed instructions need a file of their own,
@@ -33,19 +34,6 @@ const parentOf = ({ of = "lib" }) => join(root, "web", of, "wasm");
 export const WASM_MODULES = Object.entries(BUILDS).map(([build, options]) =>
   join(parentOf(options), build, "nomul_bg.wasm"),
 );
-
-/** What rustc's wasm32 target takes for granted, by wasm-opt's names, and SIMD. */
-const FEATURES = [
-  "bulk-memory",
-  "bulk-memory-opt",
-  "call-indirect-overlong",
-  "multivalue",
-  "mutable-globals",
-  "nontrapping-float-to-int",
-  "reference-types",
-  "sign-ext",
-  "simd",
-];
 
 /** What makes the memory one that threads share: it comes from outside, and each thread has a part for its own. */
 const THREAD_FLAGS = [
@@ -147,11 +135,8 @@ function bind(bindgen, module, folder) {
 
 /** Optimises in place, and writes products by constants, which are places of elements, as shifts and additions. */
 async function optimise(module, { features, threads, level = "-O3" }) {
-  const wasmOpt = join(root, "node_modules", "binaryen", "bin", "wasm-opt");
-  const enabled = [...FEATURES, ...(features.includes("relaxed-simd") ? ["relaxed-simd"] : [])];
-  if (threads) enabled.push("threads");
-  const words = [level, ...enabled.map((feature) => `--enable-${feature}`), module, "-o", module];
-  await run(process.execPath, [wasmOpt, ...words]);
+  const also = features.includes("relaxed-simd") ? ["relaxed-simd"] : [];
+  await wasmOpt(module, module, level, threads ? [...also, "threads"] : also);
   await run(census, ["lower", module, "--output", module]);
 }
 

@@ -24,6 +24,7 @@ const ENGINE = [
   "crate/vectors",
   "crate/wasm",
   "pkg-scripts/build-wasm.mjs",
+  "pkg-scripts/shared/wasm-opt.mjs",
   "pkg-scripts/shared/census.mjs",
 ];
 /** What the package adds to them. */

@@ -49,7 +49,9 @@ export async function model({ from, calibration, ...rest } = {}) {
   if (existsSync(folder) && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return made;
 
   say(`- quantising ${place} (some minutes, once; after a stop it goes on from what is done)`);
-  await run(nomul, ["quantize", place, "-o", folder, "--force", "--resume", ...words], { env: { NOMUL_CACHE: userCache() } });
+  await run(nomul, ["quantize", place, "-o", folder, "--force", "--resume", ...words], {
+    env: { NOMUL_CACHE: userCache() },
+  });
   writeFileSync(stamp, wanted);
   return made;
 }

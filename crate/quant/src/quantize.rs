@@ -1,31 +1,19 @@
 //! From a checkpoint to a model folder: rotate, measure, choose bits, calibrate, fit, block by block.
 
 mod choose;
+mod fitting;
+mod kendall;
 
-use std::{
-    cell::Cell,
-    collections::HashMap,
-    path::Path,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{collections::HashMap, path::Path};
 
-use nomul::{
-    Result, bail,
-    config::{Architecture, ModelConfig},
-    index::{names, stored_bytes},
-    scale::Scale,
-    weights::{Kind, MatrixId, VectorId},
-};
-use rayon::prelude::*;
+use nomul::{Result, bail, config::ModelConfig, index::stored_bytes, weights::MatrixId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    calibrate::Calibration,
     checkpoint::Checkpoint,
-    dense::Dense,
     fit::{
-        FitPlanes, FittedMatrix, Hessian, Metric,
+        FitPlanes, FittedMatrix,
         bits::{Budget, ChooseBits},
     },
     folder::{FolderWriter, hex},
@@ -33,8 +21,10 @@ use crate::{
     levels::{self, Plan},
     rotate::Rotation,
     sensitivity::Sensitivity,
-    tune::{JUDGES, Piece, Rest, Teacher, Tuned, Tuning, pieces},
+    tune::{JUDGES, Piece, Teacher, Tuned, Tuning, pieces},
 };
+use fitting::Fitting;
+use kendall::kendall_tau;
 
 /// What to make.
 pub struct Options<'a> {
@@ -175,7 +165,7 @@ pub fn quantize(
     let sensitivity = work.measure()?;
     let plans = work.choose(sensitivity.as_ref())?;
     let mut writer = FolderWriter::new(place, options.replace, &levels::shards(&config, &plans))?;
-    let (matrices, tuning) = work.fit_all(&plans, sensitivity.as_ref(), &mut writer)?;
+    let (matrices, tuning) = Fitting::new(&work, &plans, sensitivity.as_ref(), &mut writer)?.run()?;
     writer.finish(&work.config_json(&matrices), &text_files(checkpoint)?)?;
     if let Some(journal) = journal {
         journal.finish();
@@ -195,23 +185,6 @@ pub fn quantize(
         matrices,
         tuning,
     })
-}
-
-/// Kendall's tau-b of pairs: by how much more of them agree with each other in order than disagree. `None` for pairs that are all
-/// alike in one of the two.
-fn kendall_tau(pairs: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
-    let pairs: Vec<(f64, f64)> = pairs.collect();
-    let (mut agree, mut first, mut second) = (0.0, 0.0, 0.0);
-    for (at, &(a, b)) in pairs.iter().enumerate() {
-        for &(c, d) in &pairs[..at] {
-            let sign = |x: f64, y: f64| f64::from(x.total_cmp(&y) as i8);
-            agree += sign(a, c) * sign(b, d);
-            first += sign(a, c).abs();
-            second += sign(b, d).abs();
-        }
-    }
-    let both = f64::sqrt(first * second);
-    (both > 0.0).then(|| agree / both)
 }
 
 fn bytes(config: &ModelConfig, id: MatrixId, prefixes: &[usize]) -> u64 {
@@ -335,157 +308,6 @@ impl Work<'_> {
         tuning.run(fitted, &tell)
     }
 
-    /// Fits every matrix, tunes them and writes them.
-    fn fit_all(
-        &self,
-        plans: &[Plan],
-        sensitivity: Option<&Sensitivity>,
-        writer: &mut FolderWriter,
-    ) -> Result<(Vec<MatrixReport>, [Option<Tuned>; 2])> {
-        let config = self.config;
-        let calibrated = !self.options.windows.is_empty();
-        let mut weights = Dense::new(config);
-        for id in VectorId::all(config) {
-            if let Some(vector) = self.rotation.vector(self.checkpoint, id)? {
-                let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
-                writer.write(&id.name(config.architecture), &bytes)?;
-                weights.insert_vector(id, vector);
-            }
-        }
-        let done = AtomicU64::new(self.measuring());
-        let plan_of = |id: MatrixId| plans.iter().find(|plan| plan.id == id).expect("every matrix has a plan");
-        let fit = |id: MatrixId, matrix: &[f32], metric: Metric| -> Result<(MatrixId, FittedMatrix)> {
-            let (rows, columns) = id.kind.shape(config);
-            let name = id.name(config.architecture);
-            let step = format!("fitting {name}");
-            let known = Cell::new(0);
-            let tell = |column: usize| {
-                let now = column.min(columns);
-                let fresh = now.saturating_sub(known.replace(now)) as u64 * rows as u64;
-                self.tell(step.clone(), done.fetch_add(fresh, Ordering::Relaxed) + fresh);
-            };
-            let prefixes = plan_of(id).prefixes();
-            let fitted = self.options.fit.fit(matrix, (rows, columns), metric, &prefixes, &tell);
-            tell(columns);
-            let fitted = fitted.map_err(|e| e.at(&name))?;
-            self.journal.map_or(Ok(()), |journal| journal.put(&name, &fitted))?;
-            Ok((id, fitted))
-        };
-        // What a stopped run has fitted.
-        let recall = |id: MatrixId| -> Option<(MatrixId, FittedMatrix)> {
-            let (rows, columns) = id.kind.shape(config);
-            let fitted = self.journal?.get(&id.name(config.architecture))?;
-            done.fetch_add(rows as u64 * columns as u64, Ordering::Relaxed);
-            Some((id, fitted))
-        };
-        let fit_alone =
-            |id: MatrixId, matrix: &[f32], metric: Metric| recall(id).map_or_else(|| fit(id, matrix, metric), Ok);
-        let mut reports = Vec::new();
-        // Those that are yet to be tuned.
-        let mut held: HashMap<MatrixId, FittedMatrix> = HashMap::new();
-        let from_checkpoint = |id: MatrixId| self.rotation.matrix(self.checkpoint, id);
-        let mut keep = |(id, fitted): (MatrixId, FittedMatrix), writer: &mut FolderWriter, weights: &mut Dense| {
-            let plan = plan_of(id);
-            weights.insert(id, fitted.dequantize(plan.planes));
-            if self.tuned() {
-                held.insert(id, fitted.clone());
-            } else {
-                write(writer, config.architecture, id, &fitted)?;
-            }
-            reports.push(MatrixReport {
-                name: id.name(config.architecture),
-                planes: plan.planes,
-                prefixes: fitted.prefixes,
-                errors: fitted.errors,
-                expected: plan.expected,
-                reason: plan.reason.clone(),
-            });
-            Ok(())
-        };
-
-        let embedding = MatrixId { layer: 0, kind: Kind::Embedding };
-        let cost = match sensitivity.and_then(|s| s.table(Kind::Embedding)) {
-            Some(table) => table.cost.clone(),
-            None => Hessian::identity(config.hidden_size)?,
-        };
-        keep(fit_alone(embedding, &from_checkpoint(embedding)?, Metric::of(&cost))?, writer, &mut weights)?;
-        drop(cost);
-        if config.encoder.is_some() {
-            let positions = MatrixId { layer: 0, kind: Kind::Position };
-            let cost = Hessian::identity(config.hidden_size)?;
-            keep(fit_alone(positions, &from_checkpoint(positions)?, Metric::of(&cost))?, writer, &mut weights)?;
-        }
-        let teacher = self.teacher()?;
-        let mut rest = teacher.as_ref().filter(|_| self.adapted()).map(Rest::new);
-        if rest.is_some() {
-            for id in MatrixId::all(config).filter(|&id| id != embedding) {
-                weights.insert(id, from_checkpoint(id)?);
-            }
-        }
-        let mut calibration = Calibration::new(config, &weights, self.options.windows)?;
-        for layer in 0..config.num_hidden_layers {
-            let kinds = Kind::of_block(config.architecture);
-            let block: Vec<MatrixId> = kinds.iter().map(|&kind| MatrixId { layer, kind }).collect();
-            if rest.is_none() {
-                for &id in &block {
-                    weights.insert(id, from_checkpoint(id)?);
-                }
-            }
-            let stages = calibration.stages(config);
-            for (at, &stage) in stages.iter().enumerate() {
-                if let Some(rest) = &mut rest {
-                    let steps = self.options.adapting;
-                    for step in steps * at / stages.len()..steps * (at + 1) / stages.len() {
-                        let fresh = self.step(config.num_hidden_layers - layer);
-                        let done = done.fetch_add(fresh, Ordering::Relaxed) + fresh;
-                        self.tell(format!("adapting to block {layer}, step {} of {steps}", step + 1), done);
-                        rest.step(&mut weights, layer, &calibration, &stages[..at].concat())?;
-                    }
-                }
-                let own: Vec<MatrixId> = stage.iter().map(|&kind| MatrixId { layer, kind }).collect();
-                if let Some(known) = own.iter().map(|&id| recall(id)).collect::<Option<Vec<_>>>() {
-                    for fitted in known {
-                        keep(fitted, writer, &mut weights)?;
-                    }
-                    continue;
-                }
-                let inputs = calibration.inputs(config, &weights, (layer, stage), sensitivity);
-                let inputs = inputs.map_err(|e| e.at(format!("block {layer}")))?;
-                let metric = |id: MatrixId| Metric {
-                    inputs: inputs.of(id.kind),
-                    outputs: sensitivity.and_then(|s| s.outputs(id)).map(|outputs| &outputs.gradients),
-                };
-                let fitted: Vec<Result<(MatrixId, FittedMatrix)>> =
-                    own.par_iter().map(|&id| fit(id, weights.matrix(id), metric(id))).collect();
-                for fitted in fitted {
-                    keep(fitted?, writer, &mut weights)?;
-                }
-            }
-            calibration.advance(config, &weights, layer)?;
-            for id in block {
-                weights.remove(id);
-            }
-        }
-        if !config.tie_word_embeddings {
-            let hessian = if calibrated {
-                calibration.head_hessian(config, &weights)?
-            } else {
-                Hessian::identity(config.hidden_size)?
-            };
-            let head = MatrixId { layer: 0, kind: Kind::Head };
-            keep(fit_alone(head, &from_checkpoint(head)?, Metric::of(&hessian))?, writer, &mut weights)?;
-        }
-        drop((weights, calibration, rest));
-        let Some(teacher) = teacher.filter(|_| !held.is_empty()) else {
-            return Ok((reports, [None; 2]));
-        };
-        let tuned = self.tune(&mut held, &teacher)?;
-        for id in MatrixId::all(config) {
-            write(writer, config.architecture, id, &held[&id])?;
-        }
-        Ok((reports, tuned))
-    }
-
     /// The checkpoint's configuration with what the runtime and a reader need to know.
     fn config_json(&self, reports: &[MatrixReport]) -> Value {
         let mut json = self.checkpoint.config_json().clone();
@@ -512,35 +334,5 @@ impl Work<'_> {
             "matrices": matrices,
         });
         json
-    }
-}
-
-fn write(writer: &mut FolderWriter, architecture: Architecture, id: MatrixId, fitted: &FittedMatrix) -> Result<()> {
-    let codes = |scales: &mut dyn Iterator<Item = &Scale>| -> Vec<u8> {
-        scales.flat_map(|scale| scale.0.to_le_bytes()).collect()
-    };
-    writer.write(&names::rows(architecture, id), &codes(&mut fitted.row_scales.iter()))?;
-    for (set, prefix) in fitted.column_scales.iter().zip(&fitted.prefixes) {
-        writer.write(&names::columns(architecture, id, *prefix), &codes(&mut set.iter().flatten()))?;
-    }
-    for (plane, signs) in fitted.planes.iter().enumerate() {
-        writer.write(&names::plane(architecture, id, plane), signs)?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::kendall_tau;
-
-    /// Against scipy.stats.kendalltau.
-    #[test]
-    fn tau_tells_how_far_two_orders_agree() {
-        let tau = |a: &[f64], b: &[f64]| kendall_tau(a.iter().copied().zip(b.iter().copied()));
-        assert_eq!(tau(&[1.0, 2.0, 3.0, 4.0], &[10.0, 20.0, 30.0, 40.0]), Some(1.0));
-        assert_eq!(tau(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
-        assert_eq!(tau(&[1.0, 1.0], &[1.0, 2.0]), None);
-        let found = tau(&[12.0, 2.0, 1.0, 12.0, 2.0], &[1.0, 4.0, 7.0, 1.0, 0.0]).expect("a number");
-        assert!((found + 0.471_404_520_791_031_7).abs() < 1e-12, "{found}");
     }
 }
