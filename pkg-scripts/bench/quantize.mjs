@@ -12,19 +12,21 @@ import { nomul } from "../shared/folders.mjs";
 import { peakMemory } from "../shared/memory.mjs";
 import { rounded } from "../shared/statistics.mjs";
 
-/** Runs a program to its end; seconds, and the most memory that it took (null where the system does not tell). */
+/** Runs a program to its end; what its last line says, seconds, and the most memory that it took (null where the system does not tell). */
 function watched(program, words) {
   return new Promise((done, failed) => {
     const began = performance.now();
-    const child = spawn(program, words, { stdio: ["ignore", "ignore", 2] });
-    let peak;
+    const child = spawn(program, words, { stdio: ["ignore", "pipe", 2] });
+    let [text, peak] = [""];
+    child.stdout.setEncoding("utf8").on("data", (part) => (text += part));
     // The system keeps the peak itself, so only what comes in the last moments can be missed.
     const look = setInterval(() => (peak = peakMemory(child.pid) ?? peak), 50);
     child.on("error", (error) => failed(new Failure(`${program}: ${error.message}`)));
     child.on("close", (status, signal) => {
       clearInterval(look);
       const seconds = rounded((performance.now() - began) / 1000);
-      if (status === 0) done({ seconds, peak_memory_bytes: peak ?? null });
+      if (status === 0)
+        done([JSON.parse(text.trimEnd().split("\n").at(-1)), { seconds, peak_memory_bytes: peak ?? null }]);
       else failed(new Failure(`${program} ${words[0]}: ended with ${signal ?? `status ${status}`}`));
     });
   });
@@ -82,13 +84,14 @@ async function run({ from, bits = "default", effort, calibration, adapt, tuning,
       if (whole) budget.push("--start-bits", "8");
       const given = { effort, adapt, tuning, calibration: calibration && fromUser(calibration) };
       const settings = Object.entries(given).flatMap(([name, value]) => (value ? [`--${name}`, value] : []));
-      const words = ["quantize", checkpoint, "-o", made, ...budget, ...settings];
-      const taken = await watched(nomul, words);
+      const words = ["quantize", checkpoint, "-o", made, "--json", ...budget, ...settings];
+      const [report, taken] = await watched(nomul, words);
       const { matrices } = await command("native", "inspect", made, []);
       const of = asked ? await curve(made, full_precision, asked) : [];
       const { perplexity = null, over_full = null } = of.at(-1) ?? {};
       const folder_bytes = await folderSize(made);
-      rows.push({ bits: each, ...bitsOf(matrices), perplexity, over_full, ...taken, folder_bytes });
+      const kendall_tau = report.kendall_tau && rounded(report.kendall_tau);
+      rows.push({ bits: each, ...bitsOf(matrices), kendall_tau, perplexity, over_full, ...taken, folder_bytes });
       levels.push(...of.map((row) => ({ bits: each, ...row })));
       await rm(made, { recursive: true });
     }
@@ -103,7 +106,8 @@ usage: npm run bench -- quantize [--from CHECKPOINT] [--bits LIST] [--effort NAM
                                  [--calibration FILE] [--whole] [--text FILE [--windows N]]
                                  [--record] [--json]
 
-Seconds and the peak of memory (resident set; Linux) that nomul quantize takes; with a text, also the perplexity of
+Seconds and the peak of memory (resident set; Linux) that nomul quantize takes, and how well it foresaw what matrices
+lose (Kendall's tau); with a text, also the perplexity of
 what it makes, whole and with the levels that arrive first, over that of the checkpoint.
 
   --from CHECKPOINT   a GGUF file or a folder (default: the checkpoint of the default model)
