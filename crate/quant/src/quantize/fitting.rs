@@ -87,7 +87,7 @@ impl<'a> Fitting<'a> {
         let mut rest = teacher.as_ref().filter(|_| self.work.adapted()).map(Rest::new);
         if rest.is_some() {
             for id in MatrixId::all(config).filter(|&id| id != embedding) {
-                self.weights.insert(id, self.from_checkpoint(id)?);
+                self.weights.insert(id, self.original(id)?);
             }
         }
         let mut calibration = Calibration::new(config, &self.weights, options.windows)?;
@@ -112,14 +112,15 @@ impl<'a> Fitting<'a> {
         Ok((self.reports, tuned))
     }
 
-    fn from_checkpoint(&self, id: MatrixId) -> Result<Vec<f32>> {
+    /// A matrix as the checkpoint has it, rotated.
+    fn original(&self, id: MatrixId) -> Result<Vec<f32>> {
         self.work.rotation.matrix(self.work.checkpoint, id)
     }
 
     fn fit_table(&mut self, id: MatrixId, cost: &Hessian) -> Result<()> {
         let fitted = match self.recall(id) {
             Some(known) => self.skip(&[id], known),
-            None => self.fit(id, &self.from_checkpoint(id)?, Metric::of(cost))?,
+            None => self.fit(id, &self.original(id)?, Metric::of(cost))?,
         };
         self.keep(id, fitted)
     }
@@ -129,7 +130,7 @@ impl<'a> Fitting<'a> {
         let block = Kind::of_block(config.architecture).iter().map(|&kind| MatrixId { layer, kind });
         if rest.is_none() {
             for id in block.clone() {
-                self.weights.insert(id, self.from_checkpoint(id)?);
+                self.weights.insert(id, self.original(id)?);
             }
         }
         let stages = calibration.stages(config);

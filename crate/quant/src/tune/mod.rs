@@ -108,7 +108,7 @@ impl Tuning<'_> {
         let (all, start) = (self.steps[0], if has_start { self.steps[1] } else { 0 });
         let first = self
             .once("tuned.all", fitted, &|fitted| self.round(fitted, all, false, &|step| progress(step, all + start)))?;
-        let second = self.once("tuned.start", fitted, &|fitted| {
+        let second = self.once("tuned.start", fitted, |fitted| {
             self.round(fitted, start, true, &|step| progress(all + step, all + start))
         })?;
         Ok([first, second])
@@ -119,7 +119,7 @@ impl Tuning<'_> {
         &self,
         name: &str,
         fitted: &mut HashMap<MatrixId, FittedMatrix>,
-        round: &dyn Fn(&mut HashMap<MatrixId, FittedMatrix>) -> Result<Option<Tuned>>,
+        round: impl FnOnce(&mut HashMap<MatrixId, FittedMatrix>) -> Result<Option<Tuned>>,
     ) -> Result<Option<Tuned>> {
         let Some(journal) = self.journal else { return round(fitted) };
         let ids = || MatrixId::all(self.config);
