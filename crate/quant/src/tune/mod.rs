@@ -106,28 +106,27 @@ impl Tuning<'_> {
         // Where all planes come at the start, nothing is left to tune for it.
         let has_start = fitted.iter().any(|(id, matrix)| !id.kind.is_table() && matrix.prefixes.len() > 1);
         let (all, start) = (self.steps[0], if has_start { self.steps[1] } else { 0 });
-        let first = self
-            .once("tuned.all", fitted, &|fitted| self.round(fitted, all, false, &|step| progress(step, all + start)))?;
-        let second = self.once("tuned.start", fitted, |fitted| {
-            self.round(fitted, start, true, &|step| progress(all + step, all + start))
-        })?;
+        let first = self.once("tuned.all", fitted, all, false, &|step| progress(step, all + start))?;
+        let second = self.once("tuned.start", fitted, start, true, &|step| progress(all + step, all + start))?;
         Ok([first, second])
     }
 
-    /// A round, if a stopped run has not done it.
+    /// [`Tuning::round`], if a stopped run has not done it.
     fn once(
         &self,
         name: &str,
         fitted: &mut HashMap<MatrixId, FittedMatrix>,
-        round: impl FnOnce(&mut HashMap<MatrixId, FittedMatrix>) -> Result<Option<Tuned>>,
+        steps: usize,
+        is_start: bool,
+        progress: &dyn Fn(usize),
     ) -> Result<Option<Tuned>> {
-        let Some(journal) = self.journal else { return round(fitted) };
+        let Some(journal) = self.journal else { return self.round(fitted, steps, is_start, progress) };
         let ids = || MatrixId::all(self.config);
         if let Some((tuned, matrices)) = journal.get::<(Option<Tuned>, Vec<FittedMatrix>)>(name) {
             fitted.extend(ids().zip(matrices));
             return Ok(tuned);
         }
-        let tuned = round(fitted)?;
+        let tuned = self.round(fitted, steps, is_start, progress)?;
         journal.put(name, &(tuned, ids().map(|id| &fitted[&id]).collect::<Vec<_>>()))?;
         Ok(tuned)
     }
