@@ -84,7 +84,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
                 "decode_tokens_per_s": decode,
                 "kernel_ms_per_token": kernel * 1e3,
                 "kernel_share": share,
-                "signs_per_second": speed,
+                "signs_per_s": speed,
             })
         );
     } else {
