@@ -58,7 +58,7 @@ pub struct Arguments {
     /// Windows of the calibration text, for an encoder lines of it, whatever the effort; 0: no calibration
     #[arg(long)]
     windows: Option<usize>,
-    /// Tokens of a window; of an encoder's line at most [default: 1024; 128 for an encoder]
+    /// Tokens of a window; of an encoder's line at most [default: 1024, or as many as the model takes; 128 for an encoder]
     #[arg(long)]
     window: Option<usize>,
     /// Steps of 512 tokens that tune the scales of a decoder through the whole model, which is then held in memory in floats; as
@@ -132,7 +132,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let config = checkpoint.config();
     let (default, least, most) = match config.encoder {
         Some(encoder) => (128.min(encoder.max_tokens), 3, encoder.max_tokens),
-        None => (1024, 2, config.max_position_embeddings),
+        None => (1024.min(config.max_position_embeddings), 2, config.max_position_embeddings),
     };
     let window = arguments.window.unwrap_or(default);
     if !(least..=most).contains(&window) {
