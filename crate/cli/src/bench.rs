@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Instant};
 use nomul::{
     Model, Result, State, bail,
     forward::{CHUNK, decode, prefill},
-    weights::{Kind, MatrixId, Weights},
+    weights::{MatrixId, Weights},
 };
 use serde_json::json;
 
@@ -96,15 +96,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Signs that are read for a token: of an embedding that is no head, one row.
+/// Signs that are read for a token.
 fn signs(model: &Model) -> usize {
-    let config = model.config();
-    let ids = MatrixId::all(config).zip(model.inspect());
-    let each = ids.map(|(id, matrix)| {
-        let is_looked_up = id.kind == Kind::Embedding && !config.tie_word_embeddings;
-        matrix.planes_ready * matrix.columns * if is_looked_up { 1 } else { matrix.rows }
-    });
-    each.sum()
+    let ids = MatrixId::all(model.config()).zip(model.inspect());
+    ids.map(|(id, matrix)| matrix.planes_ready * matrix.columns * id.kind.rows_read(model.config())).sum()
 }
 
 /// Seconds for every product of one token, nothing else.

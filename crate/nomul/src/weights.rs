@@ -82,6 +82,15 @@ impl Kind {
             Kind::Position => (config.max_position_embeddings, hidden),
         }
     }
+
+    /// Rows that are read for a token: all, but one of a table that is no head.
+    pub fn rows_read(self, config: &ModelConfig) -> usize {
+        match self {
+            Kind::Position => 1,
+            Kind::Embedding if !config.tie_word_embeddings => 1,
+            _ => self.shape(config).0,
+        }
+    }
 }
 
 /// One matrix of the model. `layer` is 0 for tables.

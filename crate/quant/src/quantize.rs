@@ -45,7 +45,7 @@ pub struct Options<'a> {
     /// The first windows, as many as this, tell how much each matrix and each token of a decoder matters; without any, all
     /// alike, as they are in an encoder, which predicts nothing.
     pub measured: usize,
-    /// Steps that the blocks of a decoder which are yet to be fitted take before each block, to make up for what those before
+    /// Steps that the matrices of a decoder which are yet to be fitted take while each block is, to make up for what those before
     /// miss. Without calibration text there are none.
     pub adapting: usize,
     /// Steps by which the scales of a decoder are tuned through the whole model: of all planes, and of those in the first
@@ -139,7 +139,7 @@ fn text_files(checkpoint: &Checkpoint) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Quantises a checkpoint into the folder `place`. Memory: one block and the embedding in floats, the streams of the
-/// calibration text (of the measured windows: before every block), and the second moments of one block's inputs; where matrices are
+/// calibration text, before a block and within it (of the measured windows: before every block), and the second moments of one block's inputs; where matrices are
 /// measured, a byte for each pair of rows of each; where blocks adapt, all that are left in floats, twice; where scales are tuned, the
 /// planes of all matrices and what [`Tuning::run`] says.
 pub fn quantize(

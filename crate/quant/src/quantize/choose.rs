@@ -2,11 +2,7 @@
 
 use std::collections::HashMap;
 
-use nomul::{
-    Result, bail,
-    kernel::MAX_PLANES,
-    weights::{Kind, MatrixId},
-};
+use nomul::{Result, bail, kernel::MAX_PLANES, weights::MatrixId};
 
 use super::{START, TABLE_PLANES, Work};
 use crate::{
@@ -101,11 +97,7 @@ impl Work<'_> {
             }
             None => ([0.0; 9], None),
         };
-        let is_looked_up = match id.kind {
-            Kind::Embedding => !self.config.tie_word_embeddings,
-            kind => kind == Kind::Position,
-        };
-        let rows_read = if is_looked_up { 1 } else { rows };
+        let rows_read = id.kind.rows_read(self.config);
         Ok(MatrixStats { id, rows, columns, rows_read, error_at, sensitivity })
     }
 }
