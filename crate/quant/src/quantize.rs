@@ -40,6 +40,8 @@ pub struct Options<'a> {
     /// Planes of the embedding and of the head; `None`: as many as gain no less for a bit than those of the blocks, or
     /// [`TABLE_PLANES`] where nothing was measured.
     pub table_planes: Option<usize>,
+    /// The same in the first level; `None`: as measured, or [`START_TABLE_PLANES`] where `table_planes` is given.
+    pub start_table_planes: Option<usize>,
     /// Token windows of the calibration text; without any, every input counts the same.
     pub windows: &'a [Vec<u32>],
     /// The first windows, as many as this, tell how much each matrix and each token of a decoder matters; without any, all
@@ -63,8 +65,9 @@ pub struct Options<'a> {
 impl Options<'_> {
     /// All that decides about the result, for [`Journal::open`].
     fn key(&self, checkpoint: &Checkpoint) -> String {
-        let Options { fit, choose, budget, start, table_planes, windows, measured, adapting, tuning, seed, .. } = self;
-        let decided = (checkpoint.identity(), fit, choose, budget, start, table_planes);
+        let Options { fit, choose, budget, start, windows, measured, adapting, tuning, seed, .. } = self;
+        let tables = (self.table_planes, self.start_table_planes);
+        let decided = (checkpoint.identity(), fit, choose, budget, start, tables);
         let all = format!("{decided:?} {measured} {adapting} {tuning:?} {seed} {windows:?}");
         format!("{} {} {}", env!("CARGO_PKG_VERSION"), program(), hex(&Sha256::digest(all)))
     }
@@ -81,6 +84,9 @@ pub const START: f64 = 1.29;
 
 /// Planes of the embedding and of the head, unless they are told or measured.
 pub const TABLE_PLANES: usize = 6;
+
+/// The same in the first level.
+pub const START_TABLE_PLANES: usize = 4;
 
 /// A step of the work, for progress bars.
 #[derive(Clone, Debug)]

@@ -73,6 +73,7 @@ fn quantized(planes: f64, windows: &[Vec<u32>]) -> Model {
         budget: Budget::BitsPerWeight(planes),
         start: Some(planes),
         table_planes: Some(planes as usize),
+        start_table_planes: None,
         windows,
         measured: 8,
         adapting: 0,

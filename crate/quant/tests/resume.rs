@@ -33,6 +33,7 @@ fn a_stopped_run_goes_on_to_the_same_model() {
             budget: Budget::BitsPerWeight(3.0),
             start: Some(2.0),
             table_planes: None,
+            start_table_planes: None,
             windows: &windows,
             measured: 4,
             adapting: 4,

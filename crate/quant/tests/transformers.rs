@@ -140,6 +140,7 @@ fn every_architecture_adapts() {
                 budget: Budget::BitsPerWeight(3.0),
                 start: Some(2.0),
                 table_planes: Some(8),
+                start_table_planes: Some(5),
                 windows: &windows,
                 measured: 8,
                 adapting,
@@ -155,7 +156,10 @@ fn every_architecture_adapts() {
             });
             let (most, total) = *seen.lock().unwrap();
             assert!(most <= total, "{name}: {most} of {total} parts of the work were told");
-            assert!(report.unwrap().tuning.iter().all(Option::is_some), "{name}");
+            let report = report.unwrap();
+            assert!(report.tuning.iter().all(Option::is_some), "{name}");
+            let table = report.matrices.iter().find(|matrix| matrix.name.contains("embed_tokens")).unwrap();
+            assert_eq!(table.prefixes, [5, 8], "{name}");
             differences(&golden, &place).1
         };
         let (plain, adapted) = (apart(0), apart(4));
@@ -179,6 +183,7 @@ fn eight_planes_come_to_about_a_hundredth() {
             budget: Budget::BitsPerWeight(8.0),
             start: Some(8.0),
             table_planes: Some(8),
+            start_table_planes: None,
             windows: &calibration(golden.checkpoint.config().vocab_size),
             measured: 8,
             adapting: 0,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use nomul::{Result, bail, kernel::MAX_PLANES, weights::MatrixId};
 
-use super::{START, TABLE_PLANES, Work};
+use super::{START, START_TABLE_PLANES, TABLE_PLANES, Work};
 use crate::{
     fit::bits::{Budget, Choice, MatrixStats, predict},
     levels::{self, Plan},
@@ -71,9 +71,12 @@ impl Work<'_> {
             match fixed {
                 Some(planes) => {
                     let reason = format!("every word passes through it: {planes} planes");
-                    keep(table, &Choice { planes, reason }, 4);
+                    keep(table, &Choice { planes, reason }, options.start_table_planes.unwrap_or(START_TABLE_PLANES));
                 }
-                None => keep(table, &as_worthy(table, &blocks, &chosen), as_worthy(table, &blocks, &first).planes),
+                None => {
+                    let start = options.start_table_planes.unwrap_or_else(|| as_worthy(table, &blocks, &first).planes);
+                    keep(table, &as_worthy(table, &blocks, &chosen), start);
+                }
             }
         }
         let (mut plans, gains): (Vec<Plan>, Vec<f64>) =
