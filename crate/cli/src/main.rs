@@ -12,6 +12,8 @@ mod generate;
 mod graph;
 mod inspect;
 mod json;
+#[cfg(not(target_family = "wasm"))]
+mod own_text;
 mod perplexity;
 mod progress;
 mod quantize;
@@ -37,6 +39,9 @@ struct Arguments {
 enum Command {
     /// Turn a checkpoint into a model folder of sign planes
     Quantize(quantize::Arguments),
+    /// Have a checkpoint write text itself, to calibrate on
+    #[cfg(not(target_family = "wasm"))]
+    OwnText(own_text::Arguments),
     /// Continue a text, or answer one message
     Run(generate::RunArguments),
     /// Talk to a model
@@ -60,6 +65,8 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Quantize(arguments) => quantize::run(arguments),
+        #[cfg(not(target_family = "wasm"))]
+        Command::OwnText(arguments) => own_text::run(arguments),
         Command::Run(arguments) => generate::run(arguments),
         Command::Chat(arguments) => generate::chat(arguments),
         Command::Perplexity(arguments) => perplexity::run(arguments),

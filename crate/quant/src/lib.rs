@@ -1,7 +1,7 @@
 //! From checkpoints to models in sign planes.
 //!
 //! Read it in this order: [`checkpoint`] (what comes in), [`rotate`] (what is done to it first), [`gradient`] and
-//! [`sensitivity`] (how much each matrix matters), [`calibrate`] (what it reads), [`fit`] (planes and scales of one matrix,
+//! [`sensitivity`] (how much each matrix matters), [`calibrate`] (what it reads; on text that [`own_text`] makes, too), [`fit`] (planes and scales of one matrix,
 //! and how many planes each gets), [`tune`] (their scales, through the whole model), [`levels`] (in which file), [`quantize`](mod@quantize) (all of it, block by block),
 //! [`folder`] (what comes out). [`dense`] and [`perplexity`] are for comparing.
 
@@ -13,6 +13,7 @@ pub mod folder;
 pub mod gradient;
 pub mod journal;
 pub mod levels;
+pub mod own_text;
 pub mod perplexity;
 pub mod quantize;
 pub mod rotate;

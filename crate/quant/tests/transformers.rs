@@ -6,9 +6,10 @@ use std::{
 };
 
 use nomul::{
-    Model, State,
+    Code, Model, State,
     float::Float,
     forward::{CHUNK, decode, score},
+    sample::SampleOptions,
     weights::Weights,
 };
 use nomul_quant::{
@@ -18,6 +19,7 @@ use nomul_quant::{
         Gptq,
         bits::{Budget, Greedy},
     },
+    own_text::{Writing, write},
     perplexity::compare,
     quantize::{Options, quantize},
 };
@@ -102,7 +104,48 @@ fn full_precision_equals_transformers() {
         let distance = distance(&golden, config, &mut dense.view());
         assert!(distance < 2e-5, "{name}: logits differ by {distance}");
         assert_eq!(greedy(&golden, config, &mut dense.view()), golden.greedy, "{name}");
+        // And what texts go on with that are written side by side.
+        let tokens = golden.prompt.len() + golden.greedy.len();
+        let documents = vec![vec![golden.prompt.clone()]];
+        let writing = Writing { windows: 3, tokens, documents, ends: Vec::new(), sampling: SampleOptions::default() };
+        let expected = [&golden.prompt[..], &golden.greedy].concat();
+        assert_eq!(write(&golden.checkpoint, &writing, &|_, _| ()).unwrap(), vec![expected; 3], "{name}");
     }
+}
+
+#[test]
+fn a_checkpoint_writes_documents() {
+    let golden = golden("llama");
+    let vocab = golden.checkpoint.config().vocab_size as u32;
+    let all: Vec<u32> = (0..vocab).collect();
+    let plain = Writing {
+        windows: 34,
+        tokens: 40,
+        documents: vec![vec![vec![1, 2, 3]], vec![vec![4], vec![5, 6]]],
+        ends: Vec::new(),
+        sampling: SampleOptions { temperature: 1.0, seed: 7, ..SampleOptions::default() },
+    };
+    let seen = Mutex::new((0, 0));
+    let written = write(&golden.checkpoint, &plain, &|done, total| *seen.lock().unwrap() = (done, total)).unwrap();
+    assert_eq!(*seen.lock().unwrap(), (34 * 40, 34 * 40));
+    assert!(written.len() == 34 && written.iter().all(|window| window.len() == 40));
+    assert!(written.iter().enumerate().all(|(i, window)| window.starts_with(&plain.documents[i % 2][0])));
+    assert!(written.windows(3).all(|windows| windows[0] != windows[2]), "windows of one seed");
+    assert_eq!(write(&golden.checkpoint, &plain, &|_, _| ()).unwrap(), written);
+    // Where every token is an end, given parts follow each other.
+    let short = Writing { ends: all, windows: 1, tokens: 9, ..plain.clone() };
+    assert_eq!(write(&golden.checkpoint, &short, &|_, _| ()).unwrap(), [[1, 2, 3, 4, 5, 6, 1, 2, 3]]);
+    // A part may begin with the end that calls for it.
+    let again = Writing { documents: vec![vec![vec![4], vec![4, 5]]], tokens: 5, ..short };
+    assert_eq!(write(&golden.checkpoint, &again, &|_, _| ()).unwrap(), [[4, 5, 4, 5, 4]]);
+    let refused = |writing: Writing| write(&golden.checkpoint, &writing, &|_, _| ()).unwrap_err().code;
+    let most = golden.checkpoint.config().max_position_embeddings;
+    assert_eq!(refused(Writing { tokens: most + 1, ..plain.clone() }), Code::Input);
+    assert_eq!(refused(Writing { tokens: 0, ..plain.clone() }), Code::Input);
+    assert_eq!(refused(Writing { documents: vec![vec![]], ..plain.clone() }), Code::Input);
+    assert_eq!(refused(Writing { documents: vec![vec![vec![vocab]]], ..plain.clone() }), Code::Input);
+    let sampling = SampleOptions { top_p: 2.0, ..SampleOptions::default() };
+    assert_eq!(refused(Writing { sampling, ..plain }), Code::Input);
 }
 
 /// By how much the logits of the model at `place` differ, and by how many nats a token its predictions.

@@ -3,7 +3,7 @@
 mod bench;
 mod capacity;
 mod embed;
-mod file;
+pub mod file;
 mod query;
 
 use clap::Subcommand;

@@ -1,5 +1,7 @@
 //! One block, forwards and backwards.
 
+mod next;
+
 use std::ops::Range;
 
 use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
@@ -11,11 +13,15 @@ use nomul::{
 };
 use rayon::prelude::*;
 
-use super::rows::{ROWS, add_back, add_norm_back, norm, product};
+use super::rows::{ROWS, add_back, add_norm_back, norm, product, product_of_few};
 use crate::dense::Dense;
+pub use next::Past;
 
 /// Queries whose probabilities are held at once; none of them is compared with keys that come after the last.
 const QUERIES: usize = if cfg!(test) { 4 } else { 128 };
+
+/// With fewer tokens than this, work on a product is cut by its outputs.
+const FEW: usize = 64;
 
 /// Numbers that are worth a task.
 const TASK: usize = 1 << 14;
@@ -47,16 +53,21 @@ pub struct Trace {
     pub out: Vec<f32>,
 }
 
-/// What comes before the output matrix.
-pub struct Attention {
-    /// What queries, keys and values are made of.
-    pub normed: Vec<f32>,
+/// What a block's attention is made of.
+struct Heads {
     /// Queries and keys before the norms of heads, if there are such norms.
     raw: Option<[Vec<f32>; 2]>,
     /// Queries and keys at their positions, and values.
     query: Vec<f32>,
     key: Vec<f32>,
     value: Vec<f32>,
+}
+
+/// What comes before the output matrix.
+pub struct Attention {
+    /// What queries, keys and values are made of.
+    normed: Vec<f32>,
+    heads: Heads,
     /// What the output matrix reads.
     pub mixed: Vec<f32>,
 }
@@ -101,6 +112,7 @@ impl<'a> Block<'a> {
     fn product(&self, kind: Kind, x: &[f32]) -> Vec<f32> {
         let (rows, columns) = kind.shape(self.config);
         let mut y = vec![0.0; x.len() / columns * rows];
+        let product = if x.len() / columns < FEW { product_of_few } else { product };
         product(x, self.matrix(kind), columns, &mut y);
         y
     }
@@ -111,11 +123,12 @@ impl<'a> Block<'a> {
         out
     }
 
-    /// Turns heads by their positions, or back.
-    fn rotate(&self, x: &mut [f32], length: usize, back: bool) {
+    /// Turns heads by the positions of the rows' tokens, or back.
+    fn rotate(&self, x: &mut [f32], length: usize, place: impl Fn(usize) -> usize + Sync, back: bool) {
         let half = self.config.head_dim / 2;
-        x.par_chunks_exact_mut(length).zip(self.turns.par_chunks_exact(half)).for_each(|(row, turns)| {
-            for head in row.chunks_exact_mut(2 * half) {
+        x.par_chunks_exact_mut(length).enumerate().for_each(|(row, numbers)| {
+            let turns = &self.turns[place(row) * half..][..half];
+            for head in numbers.chunks_exact_mut(2 * half) {
                 let (first, second) = head.split_at_mut(half);
                 for ((a, b), &(cosine, sine)) in first.iter_mut().zip(second).zip(turns) {
                     let sine = if back { -sine } else { sine };
@@ -141,11 +154,18 @@ impl<'a> Block<'a> {
 
     /// As far as the output matrix.
     pub fn attention(&self, x: &[f32]) -> Attention {
+        let normed = self.normed_stream(x);
+        let heads = self.heads(&normed, |row| row);
+        let mixed = self.attend(&heads.query, &heads.key, &heads.value);
+        Attention { normed, heads, mixed }
+    }
+
+    /// Queries, keys and values of tokens, given which place each has.
+    fn heads(&self, normed: &[f32], place: impl Fn(usize) -> usize + Sync) -> Heads {
         let config = self.config;
         let layer = self.layer;
-        let normed = self.normed_stream(x);
         let heads = |kind: Kind| {
-            let mut out = self.product(kind, &normed);
+            let mut out = self.product(kind, normed);
             if let (Some(transform), Kind::Query | Kind::Key) = (&self.query_key, kind) {
                 turn(transform, &mut out, Hadamard::inverse_rows);
             }
@@ -167,10 +187,9 @@ impl<'a> Block<'a> {
             raw = Some([query, key]);
             [query, key] = fresh;
         }
-        self.rotate(&mut query, config.query_size(), false);
-        self.rotate(&mut key, config.key_value_size(), false);
-        let mixed = self.attend(&query, &key, &value);
-        Attention { normed, raw, query, key, value, mixed }
+        self.rotate(&mut query, config.query_size(), &place, false);
+        self.rotate(&mut key, config.key_value_size(), &place, false);
+        Heads { raw, query, key, value }
     }
 
     /// The stream between attention and the gated layer.
@@ -243,10 +262,10 @@ impl<'a> Block<'a> {
         visit(Kind::Output, &trace.attention.mixed, &gradient);
         let mut mixed = vec![0.0; trace.attention.mixed.len()];
         add_back(&gradient, self.matrix(Kind::Output), config.query_size(), &mut mixed);
-        let [mut query, mut key, value] = self.attend_back(&trace.attention, &mixed);
-        self.rotate(&mut query, config.query_size(), true);
-        self.rotate(&mut key, config.key_value_size(), true);
-        if let Some([raw_query, raw_key]) = &trace.attention.raw {
+        let [mut query, mut key, value] = self.attend_back(&trace.attention.heads, &mixed);
+        self.rotate(&mut query, config.query_size(), |row| row, true);
+        self.rotate(&mut key, config.key_value_size(), |row| row, true);
+        if let Some([raw_query, raw_key]) = &trace.attention.heads.raw {
             let back = |x: &[f32], gain, g: &[f32]| {
                 let mut out = vec![0.0; g.len()];
                 add_norm_back(x, self.gain(gain), eps, config.head_dim, g, &mut out);
@@ -320,7 +339,7 @@ impl<'a> Block<'a> {
     }
 
     /// The gradients of queries and keys at their positions, and of values.
-    fn attend_back(&self, trace: &Attention, mixed: &[f32]) -> [Vec<f32>; 3] {
+    fn attend_back(&self, trace: &Heads, mixed: &[f32]) -> [Vec<f32>; 3] {
         let (length, keys, queries) = (self.config.head_dim, self.config.key_value_size(), self.config.query_size());
         let tokens = mixed.len() / queries;
         let factor = 1.0 / (length as f32).sqrt();

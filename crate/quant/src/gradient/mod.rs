@@ -9,7 +9,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub use block::{Block, Trace, Visit};
+pub use block::{Block, Past, Trace, Visit};
 pub(crate) use head::uniform;
 pub use head::{Head, Loss};
 pub(crate) use rows::product_of_gradients;

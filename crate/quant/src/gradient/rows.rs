@@ -23,6 +23,26 @@ pub fn product(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
     });
 }
 
+/// [`product`] for few tokens: the work is cut by outputs.
+pub fn product_of_few(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
+    let (tokens, rows) = (x.len() / columns, weights.len() / columns);
+    let mut turned = vec![0.0; out.len()]; // (rows, tokens)
+    turned.par_chunks_mut(ROWS * tokens).zip(weights.par_chunks(ROWS * columns)).for_each(|(out, weights)| {
+        let count = out.len() / tokens;
+        matmul(
+            MatMut::from_row_major_slice_mut(out, count, tokens),
+            Accum::Replace,
+            MatRef::from_row_major_slice(weights, count, columns),
+            MatRef::from_row_major_slice(x, tokens, columns).transpose(),
+            1.0,
+            Par::Seq,
+        );
+    });
+    out.par_chunks_mut(rows).enumerate().for_each(|(token, out)| {
+        out.iter_mut().zip(turned[token..].iter().step_by(tokens)).for_each(|(out, &x)| *out = x);
+    });
+}
+
 /// `out (tokens, columns) += g (tokens, rows) W`: the way back through [`product`].
 pub fn add_back(g: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
     let rows = weights.len() / columns;

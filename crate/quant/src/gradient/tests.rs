@@ -7,7 +7,7 @@ use nomul::{
     weights::{Kind, MatrixId, VectorId},
 };
 
-use super::{Block, Head, Loss};
+use super::{Block, Head, Loss, Past};
 use crate::dense::Dense;
 
 const TOKENS: usize = 11;
@@ -117,6 +117,36 @@ fn forward_equals_the_forward_pass() {
         let theirs: f64 = logits.chunks_exact(config.vocab_size).zip(&next).map(of_row).sum();
         let ours = loss(&config, &weights, &next);
         assert!((ours - theirs).abs() < 1e-3, "{ours} {theirs}");
+    }
+}
+
+#[test]
+fn texts_side_by_side_equal_each_by_itself() {
+    for config in configs() {
+        let weights = model(&config);
+        let texts: Vec<Vec<u32>> = (0..3u32)
+            .map(|text| tokens(&config).iter().map(|t| (t + 11 * text) % config.vocab_size as u32).collect())
+            .collect();
+        let blocks: Vec<Block> =
+            (0..config.num_hidden_layers).map(|layer| Block::new(&config, &weights, layer, TOKENS)).collect();
+        let mut pasts: Vec<Vec<Past>> = blocks
+            .iter()
+            .map(|block| texts.iter().map(|_| Past::new(block, TOKENS).expect("room")).collect())
+            .collect();
+        let through = |x: Vec<f32>| blocks.iter().fold(x, |x, block| block.forward(x).out);
+        let whole: Vec<Vec<f32>> = texts.iter().map(|text| through(weights.embed(text))).collect();
+        for place in 0..TOKENS {
+            let mut x = weights.embed(&texts.iter().map(|text| text[place]).collect::<Vec<_>>());
+            for (block, past) in blocks.iter().zip(&mut pasts) {
+                x = block.next(&x, place, past);
+            }
+            let hidden = config.hidden_size;
+            for (ours, theirs) in x.chunks_exact(hidden).zip(&whole) {
+                for (ours, theirs) in ours.iter().zip(&theirs[place * hidden..]) {
+                    assert!((ours - theirs).abs() < 1e-4 * (1.0 + theirs.abs()), "token {place}: {ours} {theirs}");
+                }
+            }
+        }
     }
 }
 
