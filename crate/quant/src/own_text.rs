@@ -7,6 +7,7 @@ use nomul::{
     Result, bail,
     sample::{SampleOptions, Sampler},
 };
+use rayon::prelude::*;
 
 use crate::{
     checkpoint::Checkpoint,
@@ -117,9 +118,8 @@ pub fn write(checkpoint: &Checkpoint, writing: &Writing, progress: &dyn Fn(u64, 
             if scores.iter().any(|score| score.is_nan()) {
                 bail!(Value, "the scores of token {} are not numbers", place + 1);
             }
-            for (page, scores) in pages.iter_mut().zip(scores.chunks_exact_mut(config.vocab_size)) {
-                page.go_on(writing, Some(scores));
-            }
+            let scores = scores.par_chunks_exact_mut(config.vocab_size);
+            pages.par_iter_mut().zip(scores).for_each(|(page, scores)| page.go_on(writing, Some(scores)));
             let before = written.len() * tokens;
             progress((before + pages.len() * (place + 2)) as u64, (writing.windows * tokens) as u64);
         }
