@@ -13,7 +13,7 @@ use nomul_text::{
 };
 use serde_json::json;
 
-use crate::{folder, json::file::save, progress::Bar};
+use crate::{folder, graph::output::Output, progress::Bar};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -79,12 +79,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
         ends,
         sampling,
     };
+    // Where no file can be made, that is said before the work.
+    let mut output = Output::new(&arguments.output)?;
     let bar = Bar::new();
     let written = write(&checkpoint, &writing, &|done, total| bar.show("writing", done, total));
     bar.finish();
     let windows: Vec<String> = written?.iter().map(|tokens| tokenizer.decode(tokens, false)).collect();
     let text = windows.join("\n\n");
-    save(&arguments.output, text.as_bytes())?;
+    output.write(text.as_bytes())?;
+    output.finish()?;
     let (tokens, seconds) = (writing.windows * writing.tokens, started.elapsed().as_secs_f64());
     eprintln!("{tokens} tokens, {:.0} kB, {seconds:.0} s", text.len() as f64 / 1e3);
     let file = arguments.output.display().to_string();

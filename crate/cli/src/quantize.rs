@@ -49,8 +49,9 @@ pub struct Arguments {
     /// Planes of the embedding, the head and an encoder's positions [default: as measured; 6 without measuring]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
     table_planes: Option<u8>,
-    /// The same in the first level, by which a model answers [default: as measured; 4 where --table-planes is given]
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
+    /// The same in the first level, with which a model answers [default: as measured; 4 without measuring, or where --table-planes is
+    /// given]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(2..=8))]
     start_table_planes: Option<u8>,
     /// Text to calibrate on, instead of the built-in one
     #[arg(long)]

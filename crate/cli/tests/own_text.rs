@@ -56,5 +56,7 @@ fn what_cannot_be_is_said() {
         let error = String::from_utf8(made.stderr).unwrap();
         assert!(!made.status.success() && error.contains(said), "{error}");
     }
+    let error = String::from_utf8(own_text(&parent.path().join("nowhere/text.txt"), &[]).stderr).unwrap();
+    assert!(error.contains("nowhere") && !error.contains("writing"), "{error}");
     assert!(fs::read_dir(parent.path()).unwrap().next().is_none());
 }

@@ -114,7 +114,7 @@ pub fn write(checkpoint: &Checkpoint, writing: &Writing, progress: &dyn Fn(u64, 
             for (block, past) in blocks.iter().zip(&mut pasts) {
                 stream = block.next(&stream, place, past);
             }
-            let mut scores = head.next(&stream);
+            let mut scores = head.scores(&stream);
             if scores.iter().any(|score| score.is_nan()) {
                 bail!(Value, "the scores of token {} are not numbers", place + 1);
             }

@@ -40,7 +40,7 @@ pub struct Options<'a> {
     /// Planes of the embedding and of the head; `None`: as many as gain no less for a bit than those of the blocks, or
     /// [`TABLE_PLANES`] where nothing was measured.
     pub table_planes: Option<usize>,
-    /// The same in the first level; `None`: as measured, or [`START_TABLE_PLANES`] where `table_planes` is given.
+    /// The same in the first level; `None`: as measured, or [`START_TABLE_PLANES`] where nothing was or `table_planes` is given.
     pub start_table_planes: Option<usize>,
     /// Token windows of the calibration text; without any, every input counts the same.
     pub windows: &'a [Vec<u32>],

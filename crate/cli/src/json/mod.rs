@@ -3,7 +3,7 @@
 mod bench;
 mod capacity;
 mod embed;
-pub mod file;
+mod file;
 mod query;
 
 use clap::Subcommand;

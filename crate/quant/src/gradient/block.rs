@@ -13,15 +13,12 @@ use nomul::{
 };
 use rayon::prelude::*;
 
-use super::rows::{ROWS, add_back, add_norm_back, norm, product, product_of_few};
+use super::rows::{ROWS, add_back, add_norm_back, norm, product};
 use crate::dense::Dense;
 pub use next::Past;
 
 /// Queries whose probabilities are held at once; none of them is compared with keys that come after the last.
 const QUERIES: usize = if cfg!(test) { 4 } else { 128 };
-
-/// With fewer tokens than this, work on a product is cut by its outputs.
-const FEW: usize = 64;
 
 /// Numbers that are worth a task.
 const TASK: usize = 1 << 14;
@@ -112,7 +109,6 @@ impl<'a> Block<'a> {
     fn product(&self, kind: Kind, x: &[f32]) -> Vec<f32> {
         let (rows, columns) = kind.shape(self.config);
         let mut y = vec![0.0; x.len() / columns * rows];
-        let product = if x.len() / columns < FEW { product_of_few } else { product };
         product(x, self.matrix(kind), columns, &mut y);
         y
     }

@@ -8,7 +8,7 @@ use nomul::{
 };
 use rayon::prelude::*;
 
-use super::rows::{add_back, add_norm_back, norm, product, product_of_few};
+use super::rows::{add_back, add_norm_back, norm, product};
 use crate::dense::Dense;
 
 /// Tokens whose scores are held at once.
@@ -113,23 +113,13 @@ impl<'a> Head<'a> {
         Judged { loss: sum / judged.max(1) as f64, gradient, input, squares }
     }
 
-    /// The scores of some tokens' streams: `(tokens, vocab_size)`.
-    fn scores(&self, x: &[f32]) -> Vec<f32> {
+    /// The scores of some tokens' streams after the last block: `(tokens, vocab_size)`.
+    pub fn scores(&self, x: &[f32]) -> Vec<f32> {
         let (hidden, vocab) = (self.config.hidden_size, self.config.vocab_size);
         let mut input = vec![0.0; x.len()];
         self.norm(x, &mut input);
         let mut scores = vec![0.0; x.len() / hidden * vocab];
         product(&input, self.weights.matrix(MatrixId { layer: 0, kind: Kind::Head }), hidden, &mut scores);
-        scores
-    }
-
-    /// The scores of the next tokens of a few texts, given the streams of their last ones: `(texts, vocab_size)`.
-    pub fn next(&self, x: &[f32]) -> Vec<f32> {
-        let (hidden, vocab) = (self.config.hidden_size, self.config.vocab_size);
-        let mut input = vec![0.0; x.len()];
-        self.norm(x, &mut input);
-        let mut scores = vec![0.0; x.len() / hidden * vocab];
-        product_of_few(&input, self.weights.matrix(MatrixId { layer: 0, kind: Kind::Head }), hidden, &mut scores);
         scores
     }
 

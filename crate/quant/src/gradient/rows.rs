@@ -7,8 +7,14 @@ use rayon::prelude::*;
 /// Rows that one task makes.
 pub const ROWS: usize = 128;
 
+/// With fewer tokens than this, work on a product is cut by its outputs.
+const FEW: usize = if cfg!(test) { 4 } else { 64 };
+
 /// `out (tokens, rows) = x (tokens, columns) Wᵀ`, W being (rows, columns) row after row.
 pub fn product(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
+    if x.len() / columns < FEW {
+        return product_of_few(x, weights, columns, out);
+    }
     let rows = weights.len() / columns;
     out.par_chunks_mut(ROWS * rows).zip(x.par_chunks(ROWS * columns)).for_each(|(out, x)| {
         let tokens = out.len() / rows;
@@ -23,8 +29,8 @@ pub fn product(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
     });
 }
 
-/// [`product`] for few tokens: the work is cut by outputs.
-pub fn product_of_few(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
+/// [`product`] for few tokens.
+fn product_of_few(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
     let (tokens, rows) = (x.len() / columns, weights.len() / columns);
     let mut turned = vec![0.0; out.len()]; // (rows, tokens)
     turned.par_chunks_mut(ROWS * tokens).zip(weights.par_chunks(ROWS * columns)).for_each(|(out, weights)| {
