@@ -12,7 +12,8 @@ import {
 import { Comparison } from "./comparison.svelte.ts";
 import { keepPage } from "./offline.ts";
 import { renewed } from "./panels/bits/cells.ts";
-import { bytesOfRows, inside, scales, tensorNames, type Inside } from "./panels/why/inside.ts";
+import { decode, mostBytes } from "./panels/why/coded.ts";
+import { inside, scales, type Inside } from "./panels/why/inside.ts";
 import type { Place } from "./place.ts";
 import { speedOf, type Speed } from "./speed.ts";
 import { DEFAULT_SETTINGS, sampling, type Settings } from "./settings.ts";
@@ -260,21 +261,27 @@ export class Session {
   async #readLevels(): Promise<void> {
     const positionOf = await this.tensors?.positions().catch(() => undefined);
     if (positionOf === undefined) return;
-    this.completes = ({ name, planes }) => positionOf(`${name}.weight.plane${planes - 1}`);
+    this.completes = ({ name, planes }) => positionOf(`${name}.weight.planes${planes}`);
   }
 
   /** What is stored of a matrix: the first rows of the planes in use, and their scales. */
-  async look({ name, rows, columns, planes_ready }: Omit<MatrixInfo, "kind">, signal: AbortSignal): Promise<Inside> {
+  async look(
+    { name, rows, columns, planes_ready, prefixes }: Omit<MatrixInfo, "kind">,
+    signal: AbortSignal,
+  ): Promise<Inside> {
     const { tensors } = this;
     if (tensors === undefined) throw new Error("the model is not here yet");
-    const names = tensorNames(name, planes_ready);
-    const [columnScales, rowScales, ...planes] = await Promise.all([
-      tensors.read(names.columns, signal),
-      tensors.read(names.rows, signal),
-      ...names.planes.map((plane) => tensors.read(plane, signal, 0, bytesOfRows(columns))),
+    const shape = { rows, columns };
+    const levels = prefixes.filter((prefix) => prefix <= planes_ready);
+    const [columnScales, rowScales, ...coded] = await Promise.all([
+      tensors.read(`${name}.weight.columns${planes_ready}`, signal),
+      tensors.read(`${name}.weight.rows`, signal),
+      ...levels.map((to, at) => {
+        return tensors.read(`${name}.weight.planes${to}`, signal, 0, mostBytes(shape, levels[at - 1] ?? 0, to));
+      }),
     ]);
-    const signs = planes.map(({ bytes }) => bytes);
-    return inside({ rows, columns }, signs, scales(columnScales.bytes), scales(rowScales.bytes));
+    const signs = coded.reduce<Uint8Array[]>((known, { bytes }, at) => decode(bytes, shape, known, levels[at]!), []);
+    return inside(shape, signs, scales(columnScales.bytes), scales(rowScales.bytes));
   }
 
   async #inspect(): Promise<void> {

@@ -394,8 +394,8 @@ fn quantization(json: &Value) -> Result<Option<Quantization>> {
         None => bail!(Missing, "config.json: quantization_config has no quant_method"),
     }
     match block["version"].as_u64() {
-        Some(2) => {}
-        _ => bail!(Unsupported, "config.json: quantization_config version {} is not 2", block["version"]),
+        Some(3) => {}
+        _ => bail!(Unsupported, "config.json: quantization_config version {} is not 3", block["version"]),
     }
     let seed = |field: &str| match &block["rotations"][field] {
         Value::Null => Ok(None),

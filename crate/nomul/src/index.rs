@@ -7,7 +7,6 @@ use crate::{
     Result, bail,
     config::{Architecture, ModelConfig},
     kernel::MAX_PLANES,
-    plane,
     weights::{Kind, MatrixId},
 };
 
@@ -72,6 +71,8 @@ pub struct MatrixPlan {
     pub prefixes: Vec<usize>,
     /// The relative error of each that the quantiser measured, NaN where it did not say.
     pub errors: Vec<f64>,
+    /// Bytes in the folder of the planes and scales up to each of them, row scales included; zero where the quantiser did not say.
+    pub bytes: Vec<u64>,
     /// Why it got this many planes.
     pub reason: String,
 }
@@ -112,8 +113,9 @@ pub fn plans(config_json: &[u8], config: &ModelConfig) -> Result<BTreeMap<Matrix
             );
         };
         let errors = prefixes.iter().enumerate().map(|(at, _)| plan["errors"][at].as_f64().unwrap_or(f64::NAN));
+        let bytes = prefixes.iter().enumerate().map(|(at, _)| plan["bytes"][at].as_u64().unwrap_or(0));
         let reason = plan["reason"].as_str().unwrap_or_default().into();
-        plans.insert(id, MatrixPlan { errors: errors.collect(), prefixes, reason });
+        plans.insert(id, MatrixPlan { errors: errors.collect(), bytes: bytes.collect(), prefixes, reason });
     }
     Ok(plans)
 }
@@ -122,22 +124,13 @@ fn number_of_planes(value: &Value) -> Option<usize> {
     value.as_u64().filter(|planes| (1..=MAX_PLANES as u64).contains(planes)).map(|planes| planes as usize)
 }
 
-/// Bytes of a matrix in the folder: its planes, and the scales of every prefix and row.
-pub fn stored_bytes(rows: usize, columns: usize, prefixes: &[usize]) -> u64 {
-    let planes = prefixes.last().map_or(0, |&planes| planes as u64);
-    let scales = prefixes.iter().map(|&planes| planes as u64).sum::<u64>();
-    let scales = scales.saturating_mul(columns as u64).saturating_add(rows as u64);
-    let plane = plane::bytes(rows, columns).map_or(u64::MAX, |bytes| bytes as u64);
-    plane.saturating_mul(planes).saturating_add(scales.saturating_mul(2))
-}
-
 /// The names of a matrix's tensors in the model folder.
 pub mod names {
     use super::{Architecture, Kind, MatrixId, String, format};
 
-    /// Signs: U8 `[tiles, vectors, 16]`, see [`crate::plane`].
-    pub fn plane(architecture: Architecture, matrix: MatrixId, plane: usize) -> String {
-        format!("{}.weight.plane{plane}", matrix.name(architecture))
+    /// Signs of the first `prefix` planes, but for those of the prefix before it: U8, coded, see [`crate::plane::coded`].
+    pub fn planes(architecture: Architecture, matrix: MatrixId, prefix: usize) -> String {
+        format!("{}.weight.planes{prefix}", matrix.name(architecture))
     }
 
     /// Scales of columns when the first `prefix` planes are used: U16 `[prefix, inputs]`, see [`crate::scale`].

@@ -10,9 +10,12 @@ use crate::{
     config::{Architecture, ModelConfig},
     float::Float,
     forward::CHUNK,
-    index::{MatrixPlan, names, plans, shards, stored_bytes},
-    kernel::{self, BackEnd, ColumnScales, Columns, MAX_PLANES, Planes, Precision, Scales, value},
-    plane::{self, Layout, VECTOR_COLUMNS},
+    index::{MatrixPlan, names, plans, shards},
+    kernel::{self, BackEnd, ColumnScales, Columns, Planes, Precision, Scales, value},
+    plane::{
+        self, Layout, VECTOR_COLUMNS,
+        coded::{Decoder, Part},
+    },
     scale::Scale,
     shift::{
         ShiftAdd,
@@ -23,14 +26,17 @@ use crate::{
     weights::{Kind, MatrixId, VectorId, Weights},
 };
 
+/// How many bytes of planes a byte of a shard may stand for.
+const MOST_SHRUNK: u64 = 16;
+
 /// What a tensor of the stream is.
 #[derive(Clone, Copy, Debug)]
 enum Key {
-    Plane {
-        matrix: usize,
-        plane: usize,
-    },
     /// `set` counts prefixes.
+    Planes {
+        matrix: usize,
+        set: usize,
+    },
     Columns {
         matrix: usize,
         set: usize,
@@ -54,10 +60,8 @@ struct Matrix {
     layout: Layout,
     /// Planes it has.
     planes: usize,
-    /// The shard whose arrival completes each plane; `usize::MAX` while it is missing.
-    arrived: [usize; MAX_PLANES],
-    /// Codes of the column scales as they came, for each prefix, `(plane, column)`, and the shard they came with.
-    column_codes: Vec<(Vec<u16>, usize)>,
+    /// What has come of each prefix.
+    prefixes: Vec<Prefix>,
     row_codes: Vec<u16>,
     /// The scales in use, for the planes in use.
     column_scales: ColumnScales,
@@ -65,13 +69,28 @@ struct Matrix {
     planes_in_use: usize,
 }
 
+/// What has come of a prefix of a matrix's planes.
+#[derive(Clone)]
+struct Prefix {
+    /// The shard that completed its planes, those of shorter prefixes being there; `usize::MAX` while they are missing.
+    planes_came: usize,
+    /// Codes of its column scales as they came, `(plane, column)`.
+    codes: Vec<u16>,
+    /// The same for them.
+    codes_came: usize,
+}
+
 impl Matrix {
     /// The most planes that can be used within the first `level` plane shards; 0 where none can.
     fn planes_at(&self, level: usize) -> usize {
-        let here = self.arrived[..self.planes].iter().take_while(|&&arrived| arrived <= level).count();
-        let sets = self.plan.prefixes.iter().zip(&self.column_codes);
-        let usable = sets.filter(|&(&prefix, &(_, arrived))| prefix <= here && arrived <= level);
-        usable.map(|(&prefix, _)| prefix).max().unwrap_or(0)
+        let here = self.plan.prefixes.iter().zip(&self.prefixes).take_while(|(_, came)| came.planes_came <= level);
+        here.filter(|(_, came)| came.codes_came <= level).map(|(&prefix, _)| prefix).max().unwrap_or(0)
+    }
+
+    /// The planes of a prefix that are not of a shorter one.
+    fn part(&self, set: usize) -> Part {
+        let from = if set > 0 { self.plan.prefixes[set - 1] } else { 0 };
+        Part { rows: self.rows, columns: self.columns, from, to: self.plan.prefixes[set] }
     }
 
     /// Its part of the arena.
@@ -89,7 +108,7 @@ impl Matrix {
     fn use_planes(&mut self, planes: usize) {
         let set = self.plan.prefixes.iter().position(|&prefix| prefix == planes);
         if let Some(set) = set.filter(|_| planes != self.planes_in_use) {
-            let (codes, columns) = (&self.column_codes[set].0, self.columns);
+            let (codes, columns) = (&self.prefixes[set].codes, self.columns);
             self.column_scales =
                 ColumnScales::new(planes, columns, |plane, column| Scale(codes[plane * columns + column]));
             self.planes_in_use = planes;
@@ -114,8 +133,10 @@ pub struct MatrixInfo {
     pub planes: usize,
     /// Planes that are in use now.
     pub planes_ready: usize,
-    /// Bytes of its planes and scales.
+    /// Bytes of its planes and scales in the folder.
     pub bytes: u64,
+    /// The same of each of its prefixes.
+    pub prefix_bytes: Vec<u64>,
     /// Numbers of planes that it can be used with.
     pub prefixes: Vec<usize>,
     /// The relative error against the checkpoint of each, weighted by the activations of the calibration text.
@@ -150,6 +171,8 @@ struct PlaneWeights {
     vector_ids: Vec<VectorId>,
     /// Bytes of the small tensor that is on its way.
     pending: Vec<u8>,
+    /// Takes in the planes that are on their way.
+    decoder: Option<Decoder>,
     tied: bool,
     /// The shard that is being received.
     shard: usize,
@@ -214,46 +237,50 @@ impl Model {
             let (rows, columns) = id.kind.shape(&config);
             let planes = plan.planes();
             let layout = Layout::new(rows, columns, planes);
-            // What the shards hold bounds what is taken, but for what fills up the last tiles and blocks.
+            // What the shards hold bounds what is taken, but for what fills up the last tiles and blocks: weights are never so
+            // alike that they are coded in less than a part of their planes.
             stored = plane::bytes(rows, columns)
                 .and_then(|bytes| bytes.checked_mul(planes)?.checked_add(stored))
                 .unwrap_or(usize::MAX);
             let end = layout.bytes().and_then(|bytes| arena.checked_add(bytes));
-            let Some(end) = end.filter(|_| stored as u64 <= total) else {
+            let Some(end) = end.filter(|_| stored as u64 / MOST_SHRUNK <= total) else {
                 bail!(
                     Shape,
                     "{}: {planes} planes of {rows} x {columns} do not fit into shards of {total} bytes",
                     id.name(architecture)
                 );
             };
-            let mut expect = |name, dtype, shape: Vec<usize>, width: usize, key| {
-                let bytes = shape.iter().product::<usize>() * width;
-                expected.insert(name, Expected { dtype, shape, bytes, key });
-            };
-            for plane in 0..planes {
-                let shape = plane::shape(rows, columns).to_vec();
-                expect(names::plane(architecture, id, plane), "U8", shape, 1, Key::Plane { matrix: position, plane });
-            }
-            for (set, &prefix) in plan.prefixes.iter().enumerate() {
-                let key = Key::Columns { matrix: position, set };
-                expect(names::columns(architecture, id, prefix), "U16", vec![prefix, columns], 2, key);
-            }
-            expect(names::rows(architecture, id), "U16", vec![rows], 2, Key::Rows { matrix: position });
-            matrices.push(Matrix {
+            let nothing = Prefix { planes_came: usize::MAX, codes: Vec::new(), codes_came: usize::MAX };
+            let matrix = Matrix {
                 id,
                 rows,
                 columns,
                 place: arena..end,
                 layout,
                 planes,
-                arrived: [usize::MAX; MAX_PLANES],
-                column_codes: vec![(Vec::new(), usize::MAX); plan.prefixes.len()],
+                prefixes: vec![nothing; plan.prefixes.len()],
                 row_codes: Vec::new(),
                 column_scales: ColumnScales::default(),
                 row_scales: Scales::default(),
                 planes_in_use: 0,
                 plan,
-            });
+            };
+            let mut codes = |name, shape: Vec<usize>, key| {
+                let bytes = shape.iter().product::<usize>() * 2;
+                expected.insert(name, Expected { dtype: "U16", shape, bytes, is_coded: false, key });
+            };
+            for (set, &prefix) in matrix.plan.prefixes.iter().enumerate() {
+                let key = Key::Columns { matrix: position, set };
+                codes(names::columns(architecture, id, prefix), vec![prefix, columns], key);
+            }
+            codes(names::rows(architecture, id), vec![rows], Key::Rows { matrix: position });
+            for (set, &prefix) in matrix.plan.prefixes.iter().enumerate() {
+                let bytes = matrix.part(set).most_bytes().unwrap_or(usize::MAX);
+                let key = Key::Planes { matrix: position, set };
+                let planes = Expected { dtype: "U8", shape: vec![bytes], bytes, is_coded: true, key };
+                expected.insert(names::planes(architecture, id, prefix), planes);
+            }
+            matrices.push(matrix);
             lookup[slot(id)] = position as u32;
             arena = end;
         }
@@ -261,8 +288,8 @@ impl Model {
         for (position, id) in vector_ids.iter().enumerate() {
             let length = id.len(&config);
             let key = Key::Vector { vector: position };
-            let bytes = 4 * length;
-            expected.insert(id.name(architecture), Expected { dtype: "F32", shape: vec![length], bytes, key });
+            let floats = Expected { dtype: "F32", shape: vec![length], bytes: 4 * length, is_coded: false, key };
+            expected.insert(id.name(architecture), floats);
         }
         let weights = PlaneWeights {
             matrices,
@@ -273,6 +300,7 @@ impl Model {
             gains: (0..=layers << 2).map(|_| None).collect(),
             vector_ids,
             pending: Vec::new(),
+            decoder: None,
             shard: 0,
             tied: config.tie_word_embeddings,
             level: 0,
@@ -423,7 +451,8 @@ impl Model {
                 columns: matrix.columns,
                 planes: matrix.planes,
                 planes_ready: matrix.planes_in_use,
-                bytes: stored_bytes(matrix.rows, matrix.columns, &matrix.plan.prefixes),
+                bytes: matrix.plan.bytes.last().copied().unwrap_or(0),
+                prefix_bytes: matrix.plan.bytes.clone(),
                 prefixes: matrix.plan.prefixes.clone(),
                 errors: matrix.plan.errors.clone(),
                 error: matrix.plan.error(),
@@ -459,23 +488,33 @@ impl PlaneWeights {
 }
 
 impl Sink<Key> for PlaneWeights {
-    fn bytes(&mut self, key: &Key, offset: usize, bytes: &[u8]) {
-        match *key {
-            Key::Plane { matrix, plane } => {
-                let matrix = &self.matrices[matrix];
-                matrix.layout.place(&mut self.arena[matrix.place.clone()], plane, offset, bytes);
-            }
-            _ => self.pending.extend_from_slice(bytes),
+    fn bytes(&mut self, key: &Key, offset: usize, bytes: &[u8]) -> Result<()> {
+        let Key::Planes { matrix, set } = *key else {
+            self.pending.extend_from_slice(bytes);
+            return Ok(());
+        };
+        let matrix = &self.matrices[matrix];
+        if set > 0 && matrix.prefixes[set - 1].planes_came == usize::MAX {
+            bail!(Format, "comes before planes 0 to {}, which it goes on from", matrix.plan.prefixes[set - 1]);
         }
+        if offset == 0 {
+            self.decoder = Some(Decoder::new(matrix.part(set), matrix.planes));
+        }
+        let decoder = self.decoder.as_mut();
+        decoder.map_or(Ok(()), |decoder| decoder.push(bytes, &mut self.arena[matrix.place.clone()]))
     }
 
     fn tensor(&mut self, key: &Key) -> Result<()> {
         match *key {
-            // Complete once its shard is.
-            Key::Plane { matrix, plane } => self.matrices[matrix].arrived[plane] = self.shard,
+            Key::Planes { matrix, set } => {
+                self.decoder.take().map_or(Ok(()), |decoder| decoder.finish())?;
+                // They count once their shard is complete.
+                self.matrices[matrix].prefixes[set].planes_came = self.shard;
+            }
             Key::Columns { matrix, set } => {
                 let codes = self.codes(|position| format!("element {position}"))?;
-                self.matrices[matrix].column_codes[set] = (codes, self.shard);
+                let prefix = &mut self.matrices[matrix].prefixes[set];
+                (prefix.codes, prefix.codes_came) = (codes, self.shard);
             }
             Key::Rows { matrix } => {
                 let codes = self.codes(|position| format!("row {position}"))?;
@@ -517,9 +556,11 @@ impl Sink<Key> for PlaneWeights {
 
     fn rewind(&mut self) {
         self.pending.clear();
-        for matrix in &mut self.matrices {
-            matrix.arrived.iter_mut().filter(|arrived| **arrived == self.shard).for_each(|a| *a = usize::MAX);
-            matrix.column_codes.iter_mut().filter(|set| set.1 == self.shard).for_each(|set| set.1 = usize::MAX);
+        self.decoder = None;
+        for prefix in self.matrices.iter_mut().flat_map(|matrix| &mut matrix.prefixes) {
+            for came in [&mut prefix.planes_came, &mut prefix.codes_came] {
+                *came = if *came == self.shard { usize::MAX } else { *came };
+            }
         }
     }
 }

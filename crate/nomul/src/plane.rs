@@ -13,6 +13,8 @@
 //! interleaved in the order in which the kernel walks them ([`Layout`]): weights are read once per token and from main
 //! memory, and one stream of addresses is what a processor's prefetcher follows best.
 
+pub mod coded;
+
 use alloc::{vec, vec::Vec};
 
 use crate::address::{rows, times};

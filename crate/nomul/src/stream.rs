@@ -1,8 +1,8 @@
 //! The shards of a model as one stream, read in any cut.
 //!
 //! This is the only place where bytes from outside become tensors. A header is read whole and checked before a byte of
-//! its tensors is taken: every tensor must be one that the configuration asks for, of exactly its type and shape, the
-//! ranges must cover the data without gap or overlap, and the file must have the length and the SHA-256 of the index.
+//! its tensors is taken: every tensor must be one that the configuration asks for, of exactly its type and shape (where it is
+//! coded, of no more bytes than it can have), the ranges must cover the data without gap or overlap, and the file must have the length and the SHA-256 of the index.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +27,8 @@ pub struct Expected<T> {
     pub shape: Vec<usize>,
     /// Its bytes.
     pub bytes: usize,
+    /// It is coded: it has one dimension, and may have fewer bytes.
+    pub is_coded: bool,
     /// What the caller knows it by.
     pub key: T,
 }
@@ -34,7 +36,7 @@ pub struct Expected<T> {
 /// Where the bytes of the stream go.
 pub trait Sink<T> {
     /// Bytes `offset..` of a tensor.
-    fn bytes(&mut self, key: &T, offset: usize, bytes: &[u8]);
+    fn bytes(&mut self, key: &T, offset: usize, bytes: &[u8]) -> Result<()>;
     /// A tensor is complete.
     fn tensor(&mut self, key: &T) -> Result<()>;
     /// A shard is complete and has the right checksum.
@@ -189,7 +191,7 @@ impl<T: Clone> Stream<T> {
                     // The header promised exactly the rest of the file, so there is a span for every byte.
                     let Some(span) = spans.front() else { bail!(Format, "bytes after the last tensor") };
                     let (these, rest) = bytes.split_at(bytes.len().min(span.bytes - *offset));
-                    sink.bytes(&span.key, *offset, these);
+                    sink.bytes(&span.key, *offset, these).map_err(|e| e.at(&span.name))?;
                     *offset += these.len();
                     bytes = rest;
                     if *offset == span.bytes {
@@ -228,21 +230,22 @@ impl<T: Clone> Stream<T> {
             }
             let shape = numbers(&entry["shape"]);
             let wanted: Vec<u64> = expected.shape.iter().map(|&n| n as u64).collect();
-            if shape.as_ref() != Some(&wanted) {
-                bail!(Shape, "tensor {name:?} has shape {}, not {wanted:?}", entry["shape"]);
-            }
+            let bytes = match shape.as_deref() {
+                Some(&[bytes]) if expected.is_coded && (1..=expected.bytes as u64).contains(&bytes) => bytes,
+                Some(shape) if !expected.is_coded && shape == wanted => expected.bytes as u64,
+                _ if expected.is_coded => {
+                    bail!(Shape, "tensor {name:?} has shape {}, not 1 to {} bytes", entry["shape"], expected.bytes)
+                }
+                _ => bail!(Shape, "tensor {name:?} has shape {}, not {wanted:?}", entry["shape"]),
+            };
             let [start, end] = match numbers(&entry["data_offsets"]).as_deref() {
                 Some(&[start, end]) => [start, end],
                 _ => bail!(Format, "tensor {name:?} has data_offsets {}", entry["data_offsets"]),
             };
-            if end > data || start.checked_add(expected.bytes as u64) != Some(end) {
-                bail!(
-                    Format,
-                    "tensor {name:?} lies at {start}..{end} of {data} bytes; it has {} bytes",
-                    expected.bytes
-                );
+            if end > data || start.checked_add(bytes) != Some(end) {
+                bail!(Format, "tensor {name:?} lies at {start}..{end} of {data} bytes; it has {bytes} bytes");
             }
-            spans.push((start, Span { name, key: expected.key.clone(), bytes: expected.bytes }));
+            spans.push((start, Span { name, key: expected.key.clone(), bytes: bytes as usize }));
         }
         spans.sort_by_key(|(start, _)| *start);
         let mut covered = 0;

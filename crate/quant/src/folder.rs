@@ -1,4 +1,5 @@
-//! Writing a model folder: laid out before a byte of it is made, written beside its place, moved there when complete.
+//! Writing a model folder: its room is taken before a byte of it is made; it is written beside its place, and moved there when
+//! complete. Tensors lie in a file in the order in which they came.
 
 mod partial;
 
@@ -25,9 +26,28 @@ pub struct Planned {
     pub dtype: &'static str,
     /// Its shape.
     pub shape: Vec<usize>,
+    /// It may come with fewer bytes.
+    is_coded: bool,
 }
 
 impl Planned {
+    /// A tensor of this shape.
+    pub fn exact(name: String, dtype: &'static str, shape: Vec<usize>) -> Planned {
+        Planned { name, dtype, shape, is_coded: false }
+    }
+
+    /// A tensor of so many bytes at most.
+    pub fn coded(name: String, most: usize) -> Planned {
+        Planned { name, dtype: "U8", shape: vec![most], is_coded: true }
+    }
+
+    /// The entry of a header for a tensor of `bytes` bytes from `offset` on.
+    fn entry(&self, offset: u64, bytes: u64) -> Value {
+        let shape = if self.is_coded { json!([bytes]) } else { json!(self.shape) };
+        json!({ "dtype": self.dtype, "shape": shape, "data_offsets": [offset, offset + bytes] })
+    }
+
+    /// The most that it can have.
     fn bytes(&self) -> u64 {
         let width = match self.dtype {
             "U8" => 1,
@@ -42,7 +62,7 @@ impl Planned {
 pub struct PlannedShard {
     /// Its name.
     pub file: String,
-    /// Its tensors, in the order of their bytes.
+    /// Its tensors.
     pub tensors: Vec<Planned>,
 }
 
@@ -50,17 +70,39 @@ pub struct PlannedShard {
 pub struct FolderWriter {
     place: PathBuf,
     // Before the folder: files are closed before they are moved or removed.
-    files: Vec<(String, File, u64)>,
+    files: Vec<Shard>,
     partial: Partial,
-    /// Shard, offset and bytes of each tensor that has not come yet.
-    missing: BTreeMap<String, (usize, u64, u64)>,
+    /// The tensors that have not come yet, and the shard of each.
+    missing: BTreeMap<String, (usize, Planned)>,
     weight_map: serde_json::Map<String, Value>,
-    total: u64,
+}
+
+/// A file in the making.
+struct Shard {
+    name: String,
+    file: File,
+    /// Where its tensors begin.
+    start: u64,
+    /// Where the next one goes.
+    end: u64,
+    /// Entries of those that have come.
+    header: serde_json::Map<String, Value>,
+}
+
+impl Shard {
+    /// A header, filled up to the room that it has.
+    fn header(mut entries: serde_json::Map<String, Value>, room: Option<u64>) -> Vec<u8> {
+        entries.insert("__metadata__".into(), json!({ "format": "nomul" }));
+        let mut text = Value::Object(entries).to_string().into_bytes();
+        // Data starts at a multiple of eight, as other writers do it.
+        text.resize(room.map_or(text.len().next_multiple_of(8), |room| room as usize), b' ');
+        [(text.len() as u64).to_le_bytes().to_vec(), text].concat()
+    }
 }
 
 impl FolderWriter {
-    /// Writes the headers of all shards. `place` must not exist, unless `replace` is set.
-    pub fn new(place: &Path, replace: bool, shards: &[PlannedShard]) -> Result<FolderWriter> {
+    /// Takes the room of all shards. `place` must not exist, unless `replace` is set.
+    pub fn new(place: &Path, replace: bool, shards: Vec<PlannedShard>) -> Result<FolderWriter> {
         // First of all: it may put back a folder that a writer was about to replace when it was killed.
         let partial = Partial::new(place)?;
         if !replace && fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -75,59 +117,48 @@ impl FolderWriter {
             partial,
             missing: BTreeMap::new(),
             weight_map: serde_json::Map::new(),
-            total: 0,
         };
-        for shard in shards {
-            writer.add_shard(shard)?;
+        for PlannedShard { file, tensors } in shards {
+            writer.add_shard(file, tensors)?;
         }
         Ok(writer)
     }
 
-    fn add_shard(&mut self, shard: &PlannedShard) -> Result<()> {
-        let mut header = serde_json::Map::new();
-        header.insert("__metadata__".into(), json!({ "format": "nomul" }));
-        let mut offset = 0;
-        for tensor in &shard.tensors {
-            let end = offset + tensor.bytes();
-            let entry = json!({ "dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [offset, end] });
-            header.insert(tensor.name.clone(), entry);
-            offset = end;
+    fn add_shard(&mut self, name: String, tensors: Vec<Planned>) -> Result<()> {
+        let position = self.files.len();
+        let most: u64 = tensors.iter().map(Planned::bytes).sum();
+        // In which order they come is not known: no offset has more digits than the end.
+        let mut longest = serde_json::Map::new();
+        for tensor in tensors {
+            longest.insert(tensor.name.clone(), tensor.entry(most, tensor.bytes()));
+            self.weight_map.insert(tensor.name.clone(), name.clone().into());
+            self.missing.insert(tensor.name.clone(), (position, tensor));
         }
-        let mut text = Value::Object(header).to_string().into_bytes();
-        // Data starts at a multiple of eight, as other writers do it.
-        text.resize(text.len().next_multiple_of(8), b' ');
-        let start = 8 + text.len() as u64;
-        let mut file = self.create(&shard.file)?;
-        let path = self.place.join(&shard.file);
-        write_at(&mut file, &path, 0, &(text.len() as u64).to_le_bytes())?;
-        write_at(&mut file, &path, 8, &text)?;
+        let start = Shard::header(longest, None).len() as u64;
+        let (file, path) = (self.create(&name)?, self.place.join(&name));
         // A disk that is too small says so now, not after an hour.
-        reserve(&file, start, offset).map_err(|e| {
-            let message = format!("{}: no room for bytes {start} to {}: {e}", path.display(), start + offset);
+        reserve(&file, 0, start + most).map_err(|e| {
+            let message = format!("{}: no room for {} bytes: {e}", path.display(), start + most);
             Error::new(Code::Io, message)
         })?;
-        let position = self.files.len();
-        let mut offset = start;
-        for tensor in &shard.tensors {
-            self.missing.insert(tensor.name.clone(), (position, offset, tensor.bytes()));
-            self.weight_map.insert(tensor.name.clone(), shard.file.clone().into());
-            offset += tensor.bytes();
-        }
-        self.total += offset - start;
-        self.files.push((shard.file.clone(), file, offset));
+        self.files.push(Shard { name, file, start, end: start, header: serde_json::Map::new() });
         Ok(())
     }
 
-    /// Puts a tensor into its place.
+    /// Puts a tensor into its file.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let Some((position, offset, length)) = self.missing.remove(name) else {
+        let Some((position, tensor)) = self.missing.remove(name) else {
             bail!(Input, "tensor {name:?} is not planned or was written before");
         };
-        if bytes.len() as u64 != length {
-            bail!(Shape, "tensor {name:?} has {} bytes, not {length}", bytes.len());
+        let (length, most) = (bytes.len() as u64, tensor.bytes());
+        if length > most || length < most && !tensor.is_coded {
+            bail!(Shape, "tensor {name:?} has {length} bytes, not {most}");
         }
-        let (shard, file, _) = &mut self.files[position];
-        write_at(file, &self.place.join(&*shard), offset, bytes)
+        let shard = &mut self.files[position];
+        write_at(&mut shard.file, &self.place.join(&shard.name), shard.end, bytes)?;
+        shard.header.insert(name.into(), tensor.entry(shard.end - shard.start, length));
+        shard.end += length;
+        Ok(())
     }
 
     /// Writes the index, the configuration and the other files, and moves the folder into its place.
@@ -135,15 +166,18 @@ impl FolderWriter {
         if let Some(name) = self.missing.keys().next() {
             bail!(Missing, "tensor {name:?} was planned but never written");
         }
-        let mut shards = Vec::new();
-        for (name, file, bytes) in &mut self.files {
+        let (mut shards, mut total) = (Vec::new(), 0);
+        for Shard { name, file, start, end, header } in &mut self.files {
             let path = self.place.join(&*name);
-            file.sync_all().map_err(|e| flush_error(&path, *bytes, e))?;
+            write_at(file, &path, 0, &Shard::header(std::mem::take(header), Some(*start - 8)))?;
+            file.set_len(*end).map_err(|e| io_error(&path, e))?;
+            file.sync_all().map_err(|e| flush_error(&path, *end, e))?;
             let digest = digest(file).map_err(|e| io_error(&path, e))?;
-            shards.push(json!({ "file": name, "bytes": bytes, "sha256": digest }));
+            shards.push(json!({ "file": name, "bytes": end, "sha256": digest }));
+            total += *end - *start;
         }
         let mut index = json!({
-            "metadata": { "format": "nomul", "total_size": self.total, "shards": shards },
+            "metadata": { "format": "nomul", "total_size": total, "shards": shards },
             "weight_map": std::mem::take(&mut self.weight_map),
         });
         if others.iter().any(|(name, _)| name == COMPACT_FILE) {
@@ -234,10 +268,10 @@ mod tests {
     use super::*;
 
     fn plan() -> Vec<PlannedShard> {
-        let tensor = |name: &str, shape: &[usize]| Planned { name: name.into(), dtype: "U8", shape: shape.into() };
+        let exact = |name: &str, shape: &[usize]| Planned::exact(name.into(), "U8", shape.into());
         vec![
-            PlannedShard { file: "a.safetensors".into(), tensors: vec![tensor("x", &[3]), tensor("y", &[2, 2])] },
-            PlannedShard { file: "b.safetensors".into(), tensors: vec![tensor("z", &[5])] },
+            PlannedShard { file: "a.safetensors".into(), tensors: vec![exact("x", &[3]), exact("y", &[2, 2])] },
+            PlannedShard { file: "b.safetensors".into(), tensors: vec![Planned::coded("z".into(), 1000)] },
         ]
     }
 
@@ -245,10 +279,10 @@ mod tests {
     fn nothing_is_left_behind_when_it_is_not_finished() {
         let parent = tempfile::tempdir().unwrap();
         let place = parent.path().join("model");
-        let mut writer = FolderWriter::new(&place, false, &plan()).unwrap();
+        let mut writer = FolderWriter::new(&place, false, plan()).unwrap();
         writer.write("x", &[1, 2, 3]).unwrap();
         assert_eq!(writer.write("x", &[1, 2, 3]).unwrap_err().code, Code::Input);
-        assert_eq!(writer.write("z", &[1]).unwrap_err().code, Code::Shape);
+        assert_eq!(writer.write("z", &[1; 1001]).unwrap_err().code, Code::Shape);
         let error = writer.finish(&json!({}), &[]).unwrap_err();
         assert!(error.message.contains("\"y\""), "{error}");
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
@@ -259,7 +293,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let place = parent.path().join("model");
         let write = |replace| -> Result<()> {
-            let mut writer = FolderWriter::new(&place, replace, &plan())?;
+            let mut writer = FolderWriter::new(&place, replace, plan())?;
             writer.write("z", &[5; 5])?;
             writer.write("y", &[4; 4])?;
             writer.write("x", &[3; 3])?;
@@ -272,6 +306,9 @@ mod tests {
         let bytes = fs::read(place.join("a.safetensors")).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(tensors.tensor("y").unwrap().data(), [4; 4]);
+        let bytes = fs::read(place.join("b.safetensors")).unwrap();
+        let coded = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!((coded.tensor("z").unwrap().data(), coded.tensor("z").unwrap().shape()), (&[5; 5][..], &[5][..]));
     }
 
     #[cfg(target_os = "linux")]

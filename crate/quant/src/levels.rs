@@ -6,7 +6,7 @@
 use nomul::{
     config::ModelConfig,
     index::names,
-    plane,
+    plane::coded::Part,
     weights::{MatrixId, VectorId},
 };
 
@@ -70,11 +70,12 @@ pub fn shards(config: &ModelConfig, plans: &[Plan]) -> Vec<PlannedShard> {
     let mut base: Vec<Planned> = Vec::new();
     let architecture = config.architecture;
     let vectors = VectorId::all(config).filter(|id| !id.is_folded(architecture));
-    base.extend(vectors.map(|id| Planned { name: id.name(architecture), dtype: "F32", shape: vec![id.len(config)] }));
-    base.extend(plans.iter().map(|Plan { id, .. }| {
-        let shape = vec![id.kind.shape(config).0];
-        Planned { name: names::rows(architecture, *id), dtype: "U16", shape }
-    }));
+    base.extend(vectors.map(|id| Planned::exact(id.name(architecture), "F32", vec![id.len(config)])));
+    base.extend(
+        plans.iter().map(|Plan { id, .. }| {
+            Planned::exact(names::rows(architecture, *id), "U16", vec![id.kind.shape(config).0])
+        }),
+    );
     let mut shards = vec![PlannedShard { file: "model-base.safetensors".into(), tensors: base }];
     let levels = plans.iter().map(|plan| plan.level).max().unwrap_or(1);
     for level in 1..=levels {
@@ -86,15 +87,9 @@ pub fn shards(config: &ModelConfig, plans: &[Plan]) -> Vec<PlannedShard> {
                 _ if level == plan.level => (plan.start, plan.planes),
                 _ => continue,
             };
-            tensors.push(Planned {
-                name: names::columns(architecture, plan.id, to),
-                dtype: "U16",
-                shape: vec![to, columns],
-            });
-            tensors.extend((from..to).map(|number| {
-                let shape = plane::shape(rows, columns).to_vec();
-                Planned { name: names::plane(architecture, plan.id, number), dtype: "U8", shape }
-            }));
+            tensors.push(Planned::exact(names::columns(architecture, plan.id, to), "U16", vec![to, columns]));
+            let most = Part { rows, columns, from, to }.most_bytes().unwrap_or(usize::MAX);
+            tensors.push(Planned::coded(names::planes(architecture, plan.id, to), most));
         }
         shards.push(PlannedShard { file: format!("model-level-{level}-of-{levels}.safetensors"), tensors });
     }

@@ -6,7 +6,7 @@ mod kendall;
 
 use std::{collections::HashMap, path::Path};
 
-use nomul::{Result, bail, config::ModelConfig, index::stored_bytes, weights::MatrixId};
+use nomul::{Result, bail, config::ModelConfig, weights::MatrixId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -104,7 +104,7 @@ pub struct Progress {
 pub struct Report {
     /// Planes a weight of the blocks' matrices, on average.
     pub bits: f64,
-    /// Bits a weight of the blocks' matrices, scales of every prefix included.
+    /// Bits a weight of the blocks' matrices in the folder, scales of every prefix included.
     pub bits_with_scales: f64,
     /// Bytes of all tensors.
     pub bytes: u64,
@@ -126,6 +126,8 @@ pub struct MatrixReport {
     pub planes: usize,
     /// Planes in the first level, and all; one number where these are the same.
     pub prefixes: Vec<usize>,
+    /// Bytes in the folder of the planes and scales up to each of these prefixes, row scales included.
+    pub bytes: Vec<u64>,
     /// Share of the output's energy that is lost with each of these prefixes, as far as it matters and before scales were tuned.
     pub errors: Vec<f64>,
     /// What the last of them was expected to be.
@@ -170,7 +172,7 @@ pub fn quantize(
     }
     let sensitivity = work.measure()?;
     let plans = work.choose(sensitivity.as_ref())?;
-    let mut writer = FolderWriter::new(place, options.replace, &levels::shards(&config, &plans))?;
+    let mut writer = FolderWriter::new(place, options.replace, levels::shards(&config, &plans))?;
     let (matrices, tuning) = Fitting::new(&work, &plans, sensitivity.as_ref(), &mut writer)?.run()?;
     writer.finish(&work.config_json(&matrices), &text_files(checkpoint)?)?;
     if let Some(journal) = journal {
@@ -179,23 +181,21 @@ pub fn quantize(
 
     let linear = || plans.iter().filter(|plan| !plan.id.kind.is_table());
     let weights = |plan: &Plan| (plan.id.kind.shape(&config).0 * plan.id.kind.shape(&config).1) as f64;
-    let bytes = |plan: &Plan| bytes(&config, plan.id, &plan.prefixes());
+    let bytes = |plan: &Plan| {
+        let name = plan.id.name(config.architecture);
+        matrices.iter().find(|m| m.name == name).and_then(|m| m.bytes.last()).copied().unwrap_or(0)
+    };
     let all: f64 = linear().map(weights).sum();
     let signs: f64 = linear().map(|plan| weights(plan) * plan.planes as f64).sum();
     let stored: u64 = linear().map(bytes).sum();
     Ok(Report {
         bits: signs / all,
         bits_with_scales: 8.0 * stored as f64 / all,
-        bytes: plans.iter().map(bytes).sum(),
+        bytes: matrices.iter().filter_map(|m| m.bytes.last()).sum(),
         kendall_tau: kendall_tau(matrices.iter().filter_map(|m| Some((m.expected?, *m.errors.last()?)))),
         matrices,
         tuning,
     })
-}
-
-fn bytes(config: &ModelConfig, id: MatrixId, prefixes: &[usize]) -> u64 {
-    let (rows, columns) = id.kind.shape(config);
-    stored_bytes(rows, columns, prefixes)
 }
 
 struct Work<'a> {
@@ -320,7 +320,8 @@ impl Work<'_> {
         let matrices: serde_json::Map<String, Value> = reports
             .iter()
             .map(|report| {
-                let value = json!({ "prefixes": report.prefixes, "errors": report.errors, "reason": report.reason });
+                let MatrixReport { prefixes, bytes, errors, reason, .. } = report;
+                let value = json!({ "prefixes": prefixes, "bytes": bytes, "errors": errors, "reason": reason });
                 (report.name.clone(), value)
             })
             .collect();
@@ -328,7 +329,7 @@ impl Work<'_> {
         let planes: usize = reports.iter().map(|report| report.planes).max().unwrap_or(0);
         json["quantization_config"] = json!({
             "quant_method": "nomul",
-            "version": 2,
+            "version": 3,
             "most_planes": planes,
             "calibration_tokens": self.options.windows.iter().map(Vec::len).sum::<usize>(),
             "rotations": {

@@ -32,11 +32,13 @@ export function costs({ reason }: Pick<Matrix, "reason">): number[] | undefined 
   });
 }
 
+/** Bits a weight that 0..=8 planes are coded in (`CODED` in crate/quant/src/fit/predict.rs). */
+const CODED = [0, 1.0, 1.92, 2.79, 3.67, 4.51, 5.47, 6.38, 7.28] as const;
+
 /** Bytes of a matrix with so many planes and the scales of them and of a shorter prefix; as `MatrixStats::bytes` counts. */
 export function storedBytes({ rows, columns }: Pick<Matrix, "rows" | "columns">, planes: number): number {
-  const prefixes = planes > 2 ? [planes - 1, planes] : [planes];
-  const scales = prefixes.reduce((sum, prefix) => sum + prefix, 0) * columns + rows;
-  return planes * Math.ceil(rows / 16) * Math.ceil(columns / 8) * 16 + 2 * scales;
+  const shorter = planes > 2 ? planes - 1 : 0;
+  return Math.ceil((rows * columns * CODED[planes]!) / 8) + 2 * ((planes + shorter) * columns + rows);
 }
 
 /**

@@ -148,10 +148,12 @@ export interface MatrixInfo {
   planes: number;
   /** How many of them are here and in use. */
   planes_ready: number;
-  /** Of planes and scales together. */
+  /** Of planes and scales together, in the folder. */
   bytes: number;
   /** Numbers of planes that it can be used with, ascending. */
   prefixes: number[];
+  /** The bytes up to each of these. */
+  prefix_bytes: number[];
   /** The error with each of these. */
   errors: number[];
   /**

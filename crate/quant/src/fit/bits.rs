@@ -1,10 +1,10 @@
 //! How many planes each matrix gets.
 
-use nomul::index::stored_bytes;
 use nomul::weights::MatrixId;
 use nomul::{Result, bail};
 
 use super::MOST_PLANES;
+use super::predict::CODED;
 pub use super::predict::{Expected, predict, predict_calibrated};
 
 /// What is known of a matrix before it is fitted.
@@ -26,10 +26,11 @@ pub struct MatrixStats {
 }
 
 impl MatrixStats {
-    /// The most bytes that `planes` planes take in a folder, with the scales of all of them and of a shorter prefix.
+    /// The bytes that `planes` planes are expected to take in a folder, with the scales of all of them and of a shorter prefix.
     pub fn bytes(&self, planes: usize) -> u64 {
-        let prefixes = [planes - 1, planes];
-        stored_bytes(self.rows, self.columns, if planes > 2 { &prefixes } else { &prefixes[1..] })
+        let weights = self.rows as f64 * self.columns as f64;
+        let shorter = if planes > 2 { planes - 1 } else { 0 };
+        (weights * CODED[planes] / 8.0).ceil() as u64 + 2 * ((planes + shorter) * self.columns + self.rows) as u64
     }
 
     /// What the planes from the first number of them to the second are expected to save the model.

@@ -10,6 +10,7 @@ use nomul::{
     Result,
     config::Architecture,
     index::names,
+    plane::coded::{Part, encode},
     scale::Scale,
     weights::{Kind, MatrixId, VectorId},
 };
@@ -107,7 +108,7 @@ impl<'a> Fitting<'a> {
         };
         let tuned = self.work.tune(&mut self.held, &teacher)?;
         for id in MatrixId::all(config) {
-            write(self.writer, config.architecture, id, &self.held[&id])?;
+            write_scales(self.writer, config.architecture, id, &self.held[&id])?;
         }
         Ok((self.reports, tuned))
     }
@@ -200,12 +201,15 @@ impl<'a> Fitting<'a> {
 
     fn keep(&mut self, id: MatrixId, fitted: FittedMatrix) -> Result<()> {
         let plan = self.plans[&id];
-        let name = id.name(self.work.config.architecture);
+        let architecture = self.work.config.architecture;
+        let name = id.name(architecture);
         self.weights.insert(id, fitted.dequantize(plan.planes));
         self.reports.push(MatrixReport {
             name,
             planes: plan.planes,
             prefixes: fitted.prefixes.clone(),
+            // Tuning leaves signs as they are.
+            bytes: write_planes(self.writer, architecture, id, &fitted)?,
             errors: fitted.errors.clone(),
             expected: plan.expected,
             reason: plan.reason.clone(),
@@ -214,7 +218,7 @@ impl<'a> Fitting<'a> {
             self.held.insert(id, fitted);
             return Ok(());
         }
-        write(self.writer, self.work.config.architecture, id, &fitted)
+        write_scales(self.writer, architecture, id, &fitted)
     }
 
     /// More units of the work that are done, and how many that makes.
@@ -223,16 +227,37 @@ impl<'a> Fitting<'a> {
     }
 }
 
-fn write(writer: &mut FolderWriter, architecture: Architecture, id: MatrixId, fitted: &FittedMatrix) -> Result<()> {
+/// The bytes that each prefix then takes, scales included.
+fn write_planes(
+    writer: &mut FolderWriter,
+    architecture: Architecture,
+    id: MatrixId,
+    fitted: &FittedMatrix,
+) -> Result<Vec<u64>> {
+    let FittedMatrix { rows, columns, planes, prefixes, .. } = fitted;
+    let (mut from, mut bytes) = (0, 2 * rows);
+    let levels = prefixes.iter().map(|&to| {
+        let coded = encode(Part { rows: *rows, columns: *columns, from, to }, planes);
+        writer.write(&names::planes(architecture, id, to), &coded)?;
+        from = to;
+        bytes += coded.len() + 2 * to * columns;
+        Ok(bytes as u64)
+    });
+    levels.collect()
+}
+
+fn write_scales(
+    writer: &mut FolderWriter,
+    architecture: Architecture,
+    id: MatrixId,
+    fitted: &FittedMatrix,
+) -> Result<()> {
     let codes = |scales: &mut dyn Iterator<Item = &Scale>| -> Vec<u8> {
         scales.flat_map(|scale| scale.0.to_le_bytes()).collect()
     };
     writer.write(&names::rows(architecture, id), &codes(&mut fitted.row_scales.iter()))?;
     for (set, prefix) in fitted.column_scales.iter().zip(&fitted.prefixes) {
         writer.write(&names::columns(architecture, id, *prefix), &codes(&mut set.iter().flatten()))?;
-    }
-    for (plane, signs) in fitted.planes.iter().enumerate() {
-        writer.write(&names::plane(architecture, id, plane), signs)?;
     }
     Ok(())
 }

@@ -9,8 +9,9 @@ export interface Matrix {
   planes: number;
   planes_ready: number;
   bytes: number;
-  /** Numbers of planes that it can be used with, and the error of each. */
+  /** Numbers of planes that it can be used with, and bytes and the error of each. */
   prefixes: number[];
+  prefix_bytes: number[];
   errors: number[];
   error: number;
   reason: string;

@@ -9,7 +9,7 @@ export const UNIFORM = [2, 3, 4] as const;
 /** One of the sets of planes that the model can be run with: those of its first levels. */
 export interface Level {
   level: number;
-  /** Of planes and scales in use. */
+  /** Of planes and scales in use, as they are stored. */
   bytes: number;
   /** Predicted by the errors that were measured, in nats a token; `undefined` where nothing is known. */
   cost: number | undefined;
@@ -56,14 +56,9 @@ export function levels(
       const planes = isWhole ? matrix.planes : matrix.prefixes[0]!;
       const cost = costOfPrefix(matrix, planes);
       found.planes.set(matrix.name, planes);
-      found.bytes += bytesInUse(matrix, planes);
+      found.bytes += matrix.prefix_bytes[matrix.prefixes.indexOf(planes)]!;
       found.cost = found.cost === undefined || cost === undefined ? undefined : found.cost + cost;
     }
     return found;
   });
-}
-
-/** Planes in use with their column scales, and the row scales. */
-function bytesInUse({ rows, columns }: Matrix, planes: number): number {
-  return planes * Math.ceil(rows / 16) * Math.ceil(columns / 8) * 16 + 2 * (planes * columns + rows);
 }

@@ -1,15 +1,12 @@
 /**
  * What is stored of a matrix, read back from its first rows: signs, scales, and the weights that they stand for. The format
- * is described in ARCHITECTURE.md; crate/nomul/src/plane.rs and scale.rs read the same.
+ * is described in ARCHITECTURE.md; crate/nomul/src/scale.rs reads the same scales.
  */
 
-/** Rows that are looked at: a few tiles, which lie at the beginning of each plane. */
+/** Rows that are looked at: those that are coded first. */
 export const ROWS = 64;
 /** Columns of the picture of the signs. */
 export const PICTURE = 64;
-
-const TILE_ROWS = 16;
-const VECTOR_COLUMNS = 8;
 
 export interface Inside {
   /** Planes that are in use. */
@@ -45,26 +42,13 @@ export function scales(bytes: Uint8Array): Float64Array {
   return Float64Array.from({ length: bytes.length >> 1 }, (_, place) => scale(view.getUint16(2 * place, true)));
 }
 
-/** Whether a weight is +1 in a plane of `[tiles, vectors, 16]` bytes. */
-export function isPlus(plane: Uint8Array, vectors: number, row: number, column: number): boolean {
-  const within = row % TILE_ROWS;
-  const lane = (within % 8) * 2 + (within >> 3);
-  const tile = Math.floor(row / TILE_ROWS);
-  const byte = plane[(tile * vectors + Math.floor(column / VECTOR_COLUMNS)) * TILE_ROWS + lane] ?? 0;
-  return ((byte >> (column % VECTOR_COLUMNS)) & 1) === 1;
-}
-
-/** Bytes of the first {@link ROWS} rows of a plane. */
-export const bytesOfRows = (columns: number) => (ROWS / TILE_ROWS) * Math.ceil(columns / VECTOR_COLUMNS) * TILE_ROWS;
-
-/** Puts together what was read: `planes`, the first rows of each; the column scales of all of them; the row scales. */
+/** Puts together what was read: of each plane the first rows, 1 for +1; the column scales of all of them; the row scales. */
 export function inside(
   shape: { rows: number; columns: number },
   planes: readonly Uint8Array[],
   columnScales: Float64Array,
   rowScales: Float64Array,
 ): Inside {
-  const vectors = Math.ceil(shape.columns / VECTOR_COLUMNS);
   const [height, width] = [Math.min(ROWS, shape.rows), Math.min(PICTURE, shape.columns)];
   const columns = planes.map((_, plane) => columnScales.subarray(plane * shape.columns, (plane + 1) * shape.columns));
   const weights = new Float64Array(height * shape.columns);
@@ -73,24 +57,18 @@ export function inside(
     for (let row = 0; row < height; row++) {
       for (let column = 0; column < shape.columns; column++) {
         const size = rowScales[row]! * scaleOf[column]!;
-        weights[row * shape.columns + column]! += isPlus(plane, vectors, row, column) ? size : -size;
+        weights[row * shape.columns + column]! += plane[row * shape.columns + column] === 1 ? size : -size;
       }
     }
   });
   const signs = planes.map((plane) =>
-    Uint8Array.from({ length: height * width }, (_, at) =>
-      Number(isPlus(plane, vectors, Math.floor(at / width), at % width)),
+    Uint8Array.from(
+      { length: height * width },
+      (_, at) => plane[Math.floor(at / width) * shape.columns + (at % width)]!,
     ),
   );
   return { planes: planes.length, signs: { width, height, planes: signs }, columns, rows: rowScales, weights };
 }
-
-/** The tensors to ask a model folder for. `in use`: the prefix whose scales count. */
-export const tensorNames = (name: string, inUse: number) => ({
-  planes: Array.from({ length: inUse }, (_, plane) => `${name}.weight.plane${plane}`),
-  columns: `${name}.weight.columns${inUse}`,
-  rows: `${name}.weight.rows`,
-});
 
 /** How many numbers fall into each of `count` bins of equal width between `from` and `to`; those outside count at the ends. */
 export function histogram(numbers: Iterable<number>, from: number, to: number, count: number): number[] {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nomul::{
     ModelConfig,
     index::names,
-    plane,
+    plane::{self, coded},
     scale::Scale,
     weights::{MatrixId, VectorId},
 };
@@ -62,32 +62,35 @@ impl Tiny {
         });
         let config = ModelConfig::from_json(json.to_string().as_bytes()).unwrap();
         let mut base: BTreeMap<String, Tensor> = BTreeMap::new();
-        let mut planes = vec![BTreeMap::new(); PLANES];
+        let mut levels = vec![BTreeMap::new(); PLANES];
         let mut matrices = serde_json::Map::new();
         for (place, id) in MatrixId::all(&config).enumerate() {
             let (rows, columns) = id.kind.shape(&config);
-            matrices.insert(id.name(config.architecture), json!({ "prefixes": (2..=PLANES).collect::<Vec<_>>() }));
+            matrices.insert(id.name(config.architecture), json!({ "prefixes": (1..=PLANES).collect::<Vec<_>>() }));
             let scales = |count: usize, of: &dyn Fn(usize) -> f32| -> Vec<u8> {
                 (0..count).flat_map(|i| Scale::nearest(of(i)).0.to_le_bytes()).collect()
             };
             let row = |i| 0.5 + (noise(place * 1000 + i) % 100) as f32 / 100.0;
             base.insert(names::rows(config.architecture, id), ("U16", vec![rows], scales(rows, &row)));
-            for prefix in 2..=PLANES {
+            for prefix in 1..=PLANES {
                 let column = |i| 0.25 / (1 + i / columns) as f32 / (1 + noise(i % columns) % 3) as f32;
                 let bytes = scales(prefix * columns, &column);
                 base.insert(names::columns(config.architecture, id, prefix), ("U16", vec![prefix, columns], bytes));
             }
-            for (plane, tensors) in planes.iter_mut().enumerate() {
-                let sign = |row, column| noise(((place * PLANES + plane) * 500 + row) * 50 + column).is_multiple_of(2);
-                let bytes = plane::pack(rows, columns, sign);
-                let shape = plane::shape(rows, columns).to_vec();
-                tensors.insert(names::plane(config.architecture, id, plane), ("U8", shape, bytes));
+            let sign =
+                |plane, row, column| noise(((place * PLANES + plane) * 500 + row) * 50 + column).is_multiple_of(2);
+            let planes = (0..PLANES).map(|plane| plane::pack(rows, columns, |row, column| sign(plane, row, column)));
+            let planes: Vec<Vec<u8>> = planes.collect();
+            for (tensors, to) in levels.iter_mut().zip(1..) {
+                let part = coded::Part { rows, columns, from: to - 1, to };
+                let bytes = coded::encode(part, &planes);
+                tensors.insert(names::planes(config.architecture, id, to), ("U8", vec![bytes.len()], bytes));
             }
         }
         let norm = std::iter::repeat_n(1.0f32.to_le_bytes(), config.hidden_size).flatten().collect();
         base.insert(VectorId::FinalNorm.name(config.architecture), ("F32", vec![config.hidden_size], norm));
-        json["quantization_config"] = json!({ "quant_method": "nomul", "version": 2, "matrices": matrices });
-        let shards: Vec<Vec<u8>> = std::iter::once(&base).chain(&planes).map(safetensors).collect();
+        json["quantization_config"] = json!({ "quant_method": "nomul", "version": 3, "matrices": matrices });
+        let shards: Vec<Vec<u8>> = std::iter::once(&base).chain(&levels).map(safetensors).collect();
         let entry = |(place, shard): (usize, &Vec<u8>)| {
             let digest: String = Sha256::digest(shard).iter().map(|byte| format!("{byte:02x}")).collect();
             json!({ "file": format!("model-{place}.safetensors"), "bytes": shard.len(), "sha256": digest })
