@@ -96,7 +96,7 @@ fn folders() {
     // Only what the index lists counts.
     refused(with_index(pointing("a.safetensors")), Code::Missing, &["no tensor model.embed_tokens.weight"]);
 
-    let quantised = CONFIG.replace("{\n", r#"{"quantization_config": {"quant_method": "nomul", "version": 2},"#);
+    let quantised = CONFIG.replace("{\n", r#"{"quantization_config": {"quant_method": "nomul", "version": 3},"#);
     let quantised = open([("config.json", quantised.into()), ("model.safetensors", whole)]);
     refused(quantised, Code::Input, &["quantised already"]);
 }
