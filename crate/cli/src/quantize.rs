@@ -30,9 +30,9 @@ pub struct Arguments {
     /// The model folder to make
     #[arg(short, long)]
     output: PathBuf,
-    /// Planes a weight, on average over the blocks' matrices (scales come on top)
-    #[arg(long, default_value_t = 4.2, conflicts_with = "bytes")]
-    bits: f64,
+    /// Planes a weight, on average over the blocks' matrices (scales come on top) [default: 4.2; of --spacing even 3.2]
+    #[arg(long, conflicts_with = "bytes")]
+    bits: Option<f64>,
     /// Bytes for everything instead
     #[arg(long)]
     bytes: Option<u64>,
@@ -65,6 +65,10 @@ pub struct Arguments {
     /// Tokens of a window; of an encoder's line at most [default: 1024, or as many as the model takes; 128 for an encoder]
     #[arg(long)]
     window: Option<usize>,
+    /// Where the levels of a decoder's blocks lie. Free: where weights are; fewest planes, which run fastest. Even: fewest bytes, for
+    /// more planes; --bits and --start-bits count bits that planes are coded in then. Not with --milliseconds or --effort fast
+    #[arg(long, default_value = "free", conflicts_with = "milliseconds")]
+    spacing: Spacing,
     /// Steps of 512 tokens that tune the scales of a decoder through the whole model, which is then held in memory in floats; as
     /// many again for the planes that it starts with; 0: none [default: by the effort; 0 above 500 million weights]
     #[arg(long)]
@@ -86,6 +90,12 @@ pub struct Arguments {
     /// One JSON object on the last line of standard output
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Spacing {
+    Free,
+    Even,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -180,6 +190,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             );
         }
     }
+    let bits = arguments.bits.unwrap_or(if arguments.spacing == Spacing::Even { 3.2 } else { 4.2 });
     let (budget, choose): (Budget, &dyn ChooseBits) = match (arguments.bytes, arguments.milliseconds) {
         (Some(bytes), _) => (Budget::Bytes(bytes), &Greedy),
         (None, Some(most)) => {
@@ -190,9 +201,12 @@ pub fn run(arguments: Arguments) -> Result<()> {
             (Budget::Milliseconds { most, signs_per_millisecond: speed / 1e3 }, &Greedy)
         }
         // Without measuring, all matrices look alike.
-        _ if measured == 0 || windows.is_empty() => (Budget::BitsPerWeight(arguments.bits), &Uniform),
-        _ => (Budget::BitsPerWeight(arguments.bits), &Greedy),
+        _ if measured == 0 || windows.is_empty() => (Budget::BitsPerWeight(bits), &Uniform),
+        _ => (Budget::BitsPerWeight(bits), &Greedy),
     };
+    if arguments.spacing == Spacing::Even && (measured == 0 || windows.is_empty()) {
+        bail!(Input, "--spacing even: nothing is measured; choose another --effort, or --windows above 0")
+    }
     let weights: usize =
         MatrixId::all(config).map(|id| id.kind.shape(config)).map(|(rows, columns)| rows * columns).sum();
     let steps = |name: &str, asked: Option<usize>, by_effort: usize| match asked {
@@ -215,6 +229,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         fit: &Gptq::default(),
         choose,
         budget,
+        is_even: arguments.spacing == Spacing::Even,
         start: arguments.start_bits,
         table_planes: arguments.table_planes.map(usize::from),
         start_table_planes: arguments.start_table_planes.map(usize::from),

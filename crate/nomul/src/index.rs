@@ -73,6 +73,8 @@ pub struct MatrixPlan {
     pub errors: Vec<f64>,
     /// Bytes in the folder of the planes and scales up to each of them, row scales included; zero where the quantiser did not say.
     pub bytes: Vec<u64>,
+    /// Its levels lie evenly: the column scales of each plane are twice those of the next, and those of the last alone are stored.
+    pub is_even: bool,
     /// Why it got this many planes.
     pub reason: String,
 }
@@ -115,7 +117,8 @@ pub fn plans(config_json: &[u8], config: &ModelConfig) -> Result<BTreeMap<Matrix
         let errors = prefixes.iter().enumerate().map(|(at, _)| plan["errors"][at].as_f64().unwrap_or(f64::NAN));
         let bytes = prefixes.iter().enumerate().map(|(at, _)| plan["bytes"][at].as_u64().unwrap_or(0));
         let reason = plan["reason"].as_str().unwrap_or_default().into();
-        plans.insert(id, MatrixPlan { errors: errors.collect(), bytes: bytes.collect(), prefixes, reason });
+        let is_even = plan["spacing"] == "even";
+        plans.insert(id, MatrixPlan { errors: errors.collect(), bytes: bytes.collect(), is_even, prefixes, reason });
     }
     Ok(plans)
 }
@@ -133,7 +136,8 @@ pub mod names {
         format!("{}.weight.planes{prefix}", matrix.name(architecture))
     }
 
-    /// Scales of columns when the first `prefix` planes are used: U16 `[prefix, inputs]`, see [`crate::scale`].
+    /// Scales of columns when the first `prefix` planes are used: U16 `[prefix, inputs]`, where levels lie evenly `[1, inputs]`,
+    /// see [`crate::scale`].
     pub fn columns(architecture: Architecture, matrix: MatrixId, prefix: usize) -> String {
         format!("{}.weight.columns{prefix}", matrix.name(architecture))
     }

@@ -74,7 +74,7 @@ struct Matrix {
 struct Prefix {
     /// The shard that completed its planes, those of shorter prefixes being there; `usize::MAX` while they are missing.
     planes_came: usize,
-    /// Codes of its column scales as they came, `(plane, column)`.
+    /// Codes of its column scales as they came, `(plane, column)`; where levels lie evenly, those of the last plane.
     codes: Vec<u16>,
     /// The same for them.
     codes_came: usize,
@@ -109,8 +109,10 @@ impl Matrix {
         let set = self.plan.prefixes.iter().position(|&prefix| prefix == planes);
         if let Some(set) = set.filter(|_| planes != self.planes_in_use) {
             let (codes, columns) = (&self.prefixes[set].codes, self.columns);
-            self.column_scales =
-                ColumnScales::new(planes, columns, |plane, column| Scale(codes[plane * columns + column]));
+            self.column_scales = ColumnScales::new(planes, columns, |plane, column| match self.plan.is_even {
+                true => Scale(codes[column]).doubled(planes - 1 - plane),
+                false => Scale(codes[plane * columns + column]),
+            });
             self.planes_in_use = planes;
         }
     }
@@ -271,7 +273,8 @@ impl Model {
             };
             for (set, &prefix) in matrix.plan.prefixes.iter().enumerate() {
                 let key = Key::Columns { matrix: position, set };
-                codes(names::columns(architecture, id, prefix), vec![prefix, columns], key);
+                let planes = if matrix.plan.is_even { 1 } else { prefix };
+                codes(names::columns(architecture, id, prefix), vec![planes, columns], key);
             }
             codes(names::rows(architecture, id), vec![rows], Key::Rows { matrix: position });
             for (set, &prefix) in matrix.plan.prefixes.iter().enumerate() {
@@ -513,7 +516,12 @@ impl Sink<Key> for PlaneWeights {
             }
             Key::Columns { matrix, set } => {
                 let codes = self.codes(|position| format!("element {position}"))?;
-                let prefix = &mut self.matrices[matrix].prefixes[set];
+                let matrix = &mut self.matrices[matrix];
+                let doubled = if matrix.plan.is_even { matrix.plan.prefixes[set] - 1 } else { 0 };
+                if let Some(position) = codes.iter().position(|&code| !Scale(code).doubled(doubled).is_valid()) {
+                    bail!(Value, "scale {:#06x} at element {position} is too large", codes[position]);
+                }
+                let prefix = &mut matrix.prefixes[set];
                 (prefix.codes, prefix.codes_came) = (codes, self.shard);
             }
             Key::Rows { matrix } => {

@@ -80,6 +80,11 @@ impl Scale {
         self.terms().into_iter().flatten().map(|(negative, p)| if negative { -power(p) } else { power(p) }).sum()
     }
 
+    /// The number times two, so many times over; [`Scale::is_valid`] says whether it can be kept.
+    pub fn doubled(self, times: usize) -> Scale {
+        if self == Scale::ZERO { self } else { Scale(self.0 + ((times as u16) << 8)) }
+    }
+
     /// True if the code is one that [`Scale::nearest`] can make; anything else in a file is damage.
     pub fn is_valid(self) -> bool {
         let exponent = (self.0 >> 8 & 0x7f) as i32;
@@ -141,6 +146,7 @@ mod tests {
             assert!(scale.is_valid(), "{x}");
             assert!((scale.value() - x).abs() <= x / 27.0 + 1e-12, "{x} became {}", scale.value());
             assert_eq!(Scale::nearest(-x).value(), -scale.value());
+            assert_eq!(scale.doubled(2).value(), 4.0 * scale.value());
         }
         assert_eq!(Scale::nearest(0.0), Scale::ZERO);
         assert_eq!(Scale::nearest(f32::NAN), Scale::ZERO);

@@ -26,6 +26,8 @@ pub struct Plan {
     pub start: usize,
     /// The level that completes it.
     pub level: usize,
+    /// Bits a weight that its planes are to be coded in, on levels that lie evenly; `None`: levels lie where the weights are.
+    pub bits: Option<f64>,
     /// The share of its output's energy that all its planes are expected to lose, if something is known of it.
     pub expected: Option<f64>,
     /// Why it has so many, for people.
@@ -87,7 +89,8 @@ pub fn shards(config: &ModelConfig, plans: &[Plan]) -> Vec<PlannedShard> {
                 _ if level == plan.level => (plan.start, plan.planes),
                 _ => continue,
             };
-            tensors.push(Planned::exact(names::columns(architecture, plan.id, to), "U16", vec![to, columns]));
+            let planes = if plan.bits.is_some() { 1 } else { to };
+            tensors.push(Planned::exact(names::columns(architecture, plan.id, to), "U16", vec![planes, columns]));
             let most = Part { rows, columns, from, to }.most_bytes().unwrap_or(usize::MAX);
             tensors.push(Planned::coded(names::planes(architecture, plan.id, to), most));
         }

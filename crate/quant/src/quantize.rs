@@ -1,6 +1,7 @@
 //! From a checkpoint to a model folder: rotate, measure, choose bits, calibrate, fit, block by block.
 
 mod choose;
+mod evenly;
 mod fitting;
 mod kendall;
 
@@ -34,6 +35,9 @@ pub struct Options<'a> {
     pub choose: &'a dyn ChooseBits,
     /// How many there are to share out.
     pub budget: Budget,
+    /// Levels of the matrices of the blocks lie evenly, and budgets count the bits that planes are coded in, not planes: fewest bytes,
+    /// for more planes. Not without measuring, nor for a budget of milliseconds.
+    pub is_even: bool,
     /// Planes a weight, on average, that the first level has, by which a model answers before the others have come; `None`:
     /// [`START`] fewer than all, of an encoder all.
     pub start: Option<f64>,
@@ -65,9 +69,9 @@ pub struct Options<'a> {
 impl Options<'_> {
     /// All that decides about the result, for [`Journal::open`].
     fn key(&self, checkpoint: &Checkpoint) -> String {
-        let Options { fit, choose, budget, start, windows, measured, adapting, tuning, seed, .. } = self;
+        let Options { fit, choose, budget, is_even, start, windows, measured, adapting, tuning, seed, .. } = self;
         let tables = (self.table_planes, self.start_table_planes);
-        let decided = (checkpoint.identity(), fit, choose, budget, start, tables);
+        let decided = (checkpoint.identity(), fit, choose, budget, is_even, start, tables);
         let all = format!("{decided:?} {measured} {adapting} {tuning:?} {seed} {windows:?}");
         format!("{} {} {}", env!("CARGO_PKG_VERSION"), program(), hex(&Sha256::digest(all)))
     }
@@ -130,6 +134,8 @@ pub struct MatrixReport {
     pub bytes: Vec<u64>,
     /// Share of the output's energy that is lost with each of these prefixes, as far as it matters and before scales were tuned.
     pub errors: Vec<f64>,
+    /// Its levels lie evenly.
+    pub is_even: bool,
     /// What the last of them was expected to be.
     pub expected: Option<f64>,
     /// Why it got its planes.
@@ -321,7 +327,10 @@ impl Work<'_> {
             .iter()
             .map(|report| {
                 let MatrixReport { prefixes, bytes, errors, reason, .. } = report;
-                let value = json!({ "prefixes": prefixes, "bytes": bytes, "errors": errors, "reason": reason });
+                let mut value = json!({ "prefixes": prefixes, "bytes": bytes, "errors": errors, "reason": reason });
+                if report.is_even {
+                    value["spacing"] = "even".into();
+                }
                 (report.name.clone(), value)
             })
             .collect();

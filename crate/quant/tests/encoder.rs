@@ -71,6 +71,7 @@ fn quantized(planes: f64, windows: &[Vec<u32>]) -> Model {
         fit: &Gptq::default(),
         choose: &Uniform,
         budget: Budget::BitsPerWeight(planes),
+        is_even: false,
         start: Some(planes),
         table_planes: Some(planes as usize),
         start_table_planes: None,

@@ -31,6 +31,7 @@ fn a_stopped_run_goes_on_to_the_same_model() {
             fit: &Gptq::default(),
             choose: &Greedy,
             budget: Budget::BitsPerWeight(3.0),
+            is_even: false,
             start: Some(2.0),
             table_planes: None,
             start_table_planes: None,

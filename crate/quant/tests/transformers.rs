@@ -175,12 +175,13 @@ fn every_architecture_adapts() {
     for name in ALL {
         let golden = golden(name);
         let windows = calibration(golden.checkpoint.config().vocab_size);
-        let apart = |adapting: usize| {
-            let place = parent.path().join(format!("{name}-{adapting}"));
+        let apart = |adapting: usize, is_even: bool| {
+            let place = parent.path().join(format!("{name}-{adapting}-{is_even}"));
             let options = Options {
                 fit: &Gptq::default(),
                 choose: &Greedy,
                 budget: Budget::BitsPerWeight(3.0),
+                is_even,
                 start: Some(2.0),
                 table_planes: Some(8),
                 start_table_planes: Some(5),
@@ -205,8 +206,9 @@ fn every_architecture_adapts() {
             assert_eq!(table.prefixes, [5, 8], "{name}");
             differences(&golden, &place).1
         };
-        let (plain, adapted) = (apart(0), apart(4));
-        println!("{name}: {plain} nats, adapted {adapted}");
+        let (plain, adapted, even) = (apart(0, false), apart(4, false), apart(4, true));
+        println!("{name}: {plain} nats, adapted {adapted}, on even levels {even}");
+        assert!(even < adapted, "{name}: {even} nats on even levels, {adapted} on others");
         assert!(adapted < 1.5 * plain, "{name}: {adapted} nats adapted, {plain} without");
     }
 }
@@ -224,6 +226,7 @@ fn eight_planes_come_to_about_a_hundredth() {
             fit: &Gptq::default(),
             choose: &Greedy,
             budget: Budget::BitsPerWeight(8.0),
+            is_even: false,
             start: Some(8.0),
             table_planes: Some(8),
             start_table_planes: None,

@@ -4,7 +4,7 @@ use nomul::weights::MatrixId;
 use nomul::{Result, bail};
 
 use super::MOST_PLANES;
-use super::predict::CODED;
+use super::predict::{CODED, NORMAL};
 pub use super::predict::{Expected, predict, predict_calibrated};
 
 /// What is known of a matrix before it is fitted.
@@ -33,22 +33,45 @@ impl MatrixStats {
         (weights * CODED[planes] / 8.0).ceil() as u64 + 2 * ((planes + shorter) * self.columns + self.rows) as u64
     }
 
+    /// Bits that the last of so many planes is expected to be coded in.
+    pub(crate) fn bits(&self, planes: usize) -> f64 {
+        CODED[planes] - CODED[planes - 1]
+    }
+
     /// What the planes from the first number of them to the second are expected to save the model.
     pub fn gain(&self, from: usize, to: usize) -> f64 {
         self.sensitivity.unwrap_or(1.0) * (self.error_at[from] - self.error_at[to])
     }
 
+    /// What even levels that lose this share of normal numbers' energy are expected to cost the model.
+    pub(crate) fn cost_evenly(&self, share: f64) -> f64 {
+        self.sensitivity.unwrap_or(1.0) * self.share_evenly(share)
+    }
+
+    /// The share of the output's energy that they are expected to lose.
+    pub(crate) fn share_evenly(&self, share: f64) -> f64 {
+        self.error_at[4] / NORMAL[4] * share
+    }
+
     /// What so many planes cost, and what one more would, for people.
     pub fn reason(&self, planes: usize) -> String {
-        let cost = |planes: usize| match self.sensitivity {
-            Some(nats) => format!("{:.2} millinats a token", 1e3 * nats * self.error_at[planes]),
-            None => format!("{:.2} % of its output", 100.0 * self.error_at[planes]),
+        let next = self.error_at.get(planes + 1).copied();
+        self.reason_for(planes, self.error_at[planes], next)
+    }
+
+    /// The same on even levels that are coded in `bits` bits a weight and lose this share of normal numbers' energy.
+    pub(crate) fn reason_evenly(&self, planes: usize, bits: f64, share: f64) -> String {
+        let next = (planes < MOST_PLANES).then_some(0.25 * self.share_evenly(share));
+        format!("{}; even levels, in {bits:.2} bits", self.reason_for(planes, self.share_evenly(share), next))
+    }
+
+    fn reason_for(&self, planes: usize, lost: f64, next: Option<f64>) -> String {
+        let cost = |lost: f64| match self.sensitivity {
+            Some(nats) => format!("{:.2} millinats a token", 1e3 * nats * lost),
+            None => format!("{:.2} % of its output", 100.0 * lost),
         };
-        let next = match planes < MOST_PLANES {
-            true => format!("; one more would leave {}", cost(planes + 1)),
-            false => String::new(),
-        };
-        format!("{} lose {}{next}", count(planes), cost(planes))
+        let next = next.map_or(String::new(), |lost| format!("; one more would leave {}", cost(lost)));
+        format!("{} lose {}{next}", count(planes), cost(lost))
     }
 }
 

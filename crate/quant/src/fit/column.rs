@@ -252,15 +252,15 @@ impl Column {
     }
 
     /// [`Column::assign`] for rows that make up for each other: every number goes to the level nearest to what the rows before have
-    /// made of it.
-    pub fn assign_together(problem: &Problem, values: &[f32], scales: &[f64], patterns: &mut [u8]) {
+    /// made of it, times `drawn`.
+    pub fn assign_together(problem: &Problem, values: &[f32], scales: &[f64], drawn: f32, patterns: &mut [u8]) {
         let Some((metric, row_scales)) = &problem.rows_together else { return };
         let table = table(scales);
         let mut levels: Vec<(f32, u8)> = (0..1usize << scales.len()).map(|p| (table[p], p as u8)).collect();
         levels.sort_by(|a, b| a.0.total_cmp(&b.0));
         let middles: Vec<f32> = levels.windows(2).map(|two| 0.5 * (two[0].0 + two[1].0)).collect();
         metric.through([&mut values.to_vec()], row_scales, |row, [value]| {
-            let (level, pattern) = levels[middles.partition_point(|&middle| middle <= value)];
+            let (level, pattern) = levels[middles.partition_point(|&middle| middle <= drawn * value)];
             patterns[row] = pattern;
             [value - level]
         });
@@ -281,7 +281,7 @@ impl Column {
 }
 
 /// Scales of which each is twice the next, the last being `least`.
-fn doubled(planes: usize, least: f64) -> PerPlane {
+pub(super) fn doubled(planes: usize, least: f64) -> PerPlane {
     std::array::from_fn(|b| if b < planes { least * (1u32 << (planes - 1 - b)) as f64 } else { 0.0 })
 }
 

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::MOST_PLANES;
 use super::Settings;
 use super::column::{Column, table};
+use super::even::Even;
 use super::hessian::{Factor, zeros};
 use super::linear::{add_outer, add_product};
 use super::normal::PerPlane;
@@ -48,11 +49,12 @@ pub(super) fn fit_apart(problem: &Problem, settings: &Settings, progress: &dyn F
     Ok(Solution { patterns, scales })
 }
 
-/// Fits the columns in order, each to what the errors of the ones before have made of it.
+/// Fits the columns in order, each to what the errors of the ones before have made of it; on even levels where there are.
 pub(super) fn fit_in_turn(
     problem: &Problem,
     settings: &Settings,
     factor: &Factor,
+    even: Option<&Even>,
     progress: &dyn Fn(usize),
 ) -> Result<Solution> {
     let (rows, columns, planes) = (problem.rows, problem.columns, problem.planes);
@@ -68,17 +70,22 @@ pub(super) fn fit_in_turn(
         let (block, rest) = work[first * rows..].split_at_mut((end - first) * rows);
         for k in first..end {
             let (now, later) = block[(k - first) * rows..].split_at_mut(rows);
-            column.load(now, &problem.row_weights);
-            let deviation = column.deviation();
-            let starts = [scaled(&typical, deviation), scaled(&last.0, deviation / last.1)];
-            scales[k] = column.fit(planes, settings.rounds, &problem.grid, &starts).0;
-            if deviation > 0.0 {
-                last = (scales[k], deviation);
-            }
             let patterns = &mut patterns[k * rows..][..rows];
-            match problem.rows_together {
-                Some(_) => Column::assign_together(problem, now, &scales[k][..planes], patterns),
-                None => column.assign(now, &scales[k][..planes], patterns),
+            if let Some(even) = even {
+                scales[k] = even.scales[k];
+                even.assign(problem, k, now, patterns);
+            } else {
+                column.load(now, &problem.row_weights);
+                let deviation = column.deviation();
+                let starts = [scaled(&typical, deviation), scaled(&last.0, deviation / last.1)];
+                scales[k] = column.fit(planes, settings.rounds, &problem.grid, &starts).0;
+                if deviation > 0.0 {
+                    last = (scales[k], deviation);
+                }
+                match problem.rows_together {
+                    Some(_) => Column::assign_together(problem, now, &scales[k][..planes], 1.0, patterns),
+                    None => column.assign(now, &scales[k][..planes], patterns),
+                }
             }
             let table = table(&scales[k][..planes]);
             let error = &mut errors[(k - first) * rows..][..rows];

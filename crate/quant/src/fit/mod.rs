@@ -10,6 +10,7 @@
 
 pub mod bits;
 mod column;
+mod even;
 mod feedback;
 mod grid;
 mod hessian;
@@ -33,6 +34,7 @@ pub use hessian::Hessian;
 pub(crate) use hessian::zeros;
 pub use row_metric::{Gradients, RowMetric};
 
+use even::Even;
 use feedback::{fit_apart, fit_in_turn};
 use nested::{Nested, fit_nested};
 use normal::PerPlane;
@@ -56,6 +58,8 @@ pub struct FittedMatrix {
     pub prefixes: Vec<usize>,
     /// For each prefix: for each plane of it: a scale for each column.
     pub column_scales: Vec<Vec<Vec<Scale>>>,
+    /// Scales of a plane are twice those of the next.
+    pub is_even: bool,
     /// For each of these prefixes, `tr(G E H E^T) / tr(G W H W^T)`: the share of the output's energy that is lost, the outputs being judged
     /// by the metric G of rows where there is one.
     pub errors: Vec<f64>,
@@ -108,13 +112,33 @@ impl<'a> Metric<'a> {
     }
 }
 
+/// What levels a matrix's weights are to lie on.
+#[derive(Clone, Copy, Debug)]
+pub struct Levels<'a> {
+    /// Numbers of planes that are to have scales of their own, ascending; the last (1..=8) is all of them.
+    pub prefixes: &'a [usize],
+    /// Levels lie evenly, so far apart that a weight is coded in about so many bits; `None`: they lie where the weights are.
+    pub bits: Option<f64>,
+}
+
+impl<'a> From<&'a [usize]> for Levels<'a> {
+    fn from(prefixes: &'a [usize]) -> Levels<'a> {
+        Levels { prefixes, bits: None }
+    }
+}
+
+impl<'a, const N: usize> From<&'a [usize; N]> for Levels<'a> {
+    fn from(prefixes: &'a [usize; N]) -> Levels<'a> {
+        Levels { prefixes, bits: None }
+    }
+}
+
 /// A way to fit planes to a matrix.
 pub trait FitPlanes: std::fmt::Debug + Sync {
-    /// Fits planes to `weights`, (rows, columns) row after row, `metric` telling what matters: as many (1..=8) as
-    /// the last of `prefixes` says, which ascend; each prefix gets scales of its own. `progress` is called now and then with
+    /// Fits planes to `weights`, (rows, columns) row after row, `metric` telling what matters. `progress` is called now and then with
     /// a number of columns that grows to `columns`.
     ///
-    /// Errors: [`nomul::Code::Input`] for prefixes that are none, [`nomul::Code::Value`] for weights that are not finite or
+    /// Errors: [`nomul::Code::Input`] for levels that are none, [`nomul::Code::Value`] for weights that are not finite or
     /// larger than 1e12, [`nomul::Code::Shape`] for sizes that do not agree, [`nomul::Code::Capacity`] for too little memory.
     /// The result does not depend on the number of threads.
     fn fit(
@@ -122,7 +146,7 @@ pub trait FitPlanes: std::fmt::Debug + Sync {
         weights: &[f32],
         size: (usize, usize),
         metric: Metric,
-        prefixes: &[usize],
+        levels: Levels,
         progress: &dyn Fn(usize),
     ) -> Result<FittedMatrix>;
 }
@@ -192,21 +216,27 @@ impl FitPlanes for Gptq {
         weights: &[f32],
         (rows, columns): (usize, usize),
         metric: Metric,
-        prefixes: &[usize],
+        levels: Levels,
         progress: &dyn Fn(usize),
     ) -> Result<FittedMatrix> {
         let settings = &Settings { block: self.0.block.clamp(1, columns.max(1)), ..self.0.clone() };
         let hessian = metric.inputs;
+        let prefixes = levels.prefixes;
         let mut problem = Problem::new(settings, weights, (rows, columns), hessian, last(prefixes)?)?;
-        if hessian.is_diagonal() {
+        if hessian.is_diagonal() && levels.bits.is_none() {
             let solution = fit_apart(&problem, settings, progress)?;
-            return finish(&problem, settings, prefixes, solution, None);
+            return finish(&problem, settings, levels, solution, None);
         }
         let factor = hessian.factor(&problem.order, settings.damping)?;
         problem.hessian = Some(hessian.ordered(&problem.order, factor.ridge)?);
         problem.diagonal.iter_mut().for_each(|d| *d += factor.ridge);
         problem.ridge = factor.ridge;
         problem.count_rows_by(metric.outputs)?;
+        let even = match levels.bits {
+            Some(bits) => Some(Even::new(&mut problem, &factor, weights, bits)?),
+            None => None,
+        };
+        let even = even.as_ref();
         // A table has so many rows that its columns are soon settled; where rows are judged together, a sweep takes long.
         let sweeps = match metric.outputs {
             _ if rows > 16 * columns => settings.sweeps.min(1),
@@ -216,23 +246,26 @@ impl FitPlanes for Gptq {
         let steps = Steps { columns, passes: 1 + sweeps, progress };
         let base = prefixes[0];
         if prefixes.len() > 1 && settings.base_share > 0.0 {
-            let weight = settings.base_share * predict::NORMAL[problem.planes] / predict::NORMAL[base];
-            let nested = Nested { base, weight: weight as f32 };
+            let share = match even {
+                Some(_) => 0.25f64.powi((problem.planes - base) as i32),
+                None => predict::NORMAL[problem.planes] / predict::NORMAL[base],
+            };
+            let nested = Nested { base, weight: (settings.base_share * share) as f32, even };
             let (solution, scales) = fit_nested(&mut problem, settings, nested, &factor, weights, &steps)?;
-            return finish(&problem, settings, prefixes, solution, Some(scales));
+            return finish(&problem, settings, levels, solution, Some(scales));
         }
-        let mut solution = fit_in_turn(&problem, settings, &factor, &|done| steps.report(0, done))?;
+        let mut solution = fit_in_turn(&problem, settings, &factor, even, &|done| steps.report(0, done))?;
         let error = problem.error(&solution.patterns, &solution.scales, problem.planes)?;
         let mut gradient = problem.times_hessian(&error)?;
         for pass in 1..=sweeps {
-            if settings.refit_rows && settings.row_scales && metric.outputs.is_none() {
+            if settings.refit_rows && settings.row_scales && metric.outputs.is_none() && even.is_none() {
                 problem.refit_rows(&solution, &gradient, weights)?;
                 let error = problem.error(&solution.patterns, &solution.scales, problem.planes)?;
                 gradient = problem.times_hessian(&error)?;
             }
-            refit_planes(&problem, settings, &mut solution, &mut gradient, &|done| steps.report(pass, done))?;
+            refit_planes(&problem, settings, &mut solution, &mut gradient, even, &|done| steps.report(pass, done))?;
         }
-        finish(&problem, settings, prefixes, solution, None)
+        finish(&problem, settings, levels, solution, None)
     }
 }
 
@@ -242,23 +275,26 @@ impl FitPlanes for RoundToNearest {
         weights: &[f32],
         (rows, columns): (usize, usize),
         metric: Metric,
-        prefixes: &[usize],
+        levels: Levels,
         progress: &dyn Fn(usize),
     ) -> Result<FittedMatrix> {
         let hessian = metric.inputs;
+        if levels.bits.is_some() {
+            nomul::bail!(Unsupported, "fit: levels that lie evenly are found with error feedback");
+        }
         if hessian.columns() != columns {
             nomul::bail!(Shape, "fit: a Hessian of {} columns for {columns} columns", hessian.columns());
         }
         let settings = &Settings { prefix_sweeps: 0, ..self.0.clone() };
         let identity = Hessian::identity(columns)?;
-        let mut problem = Problem::new(settings, weights, (rows, columns), &identity, last(prefixes)?)?;
+        let mut problem = Problem::new(settings, weights, (rows, columns), &identity, last(levels.prefixes)?)?;
         let solution = fit_apart(&problem, settings, progress)?;
         let diagonal = hessian.diagonal();
         problem.diagonal = problem.order.iter().map(|&k| diagonal[k]).collect();
         if !hessian.is_diagonal() {
             problem.hessian = Some(hessian.ordered(&problem.order, 0.0)?);
         }
-        finish(&problem, settings, prefixes, solution, None)
+        finish(&problem, settings, levels, solution, None)
     }
 }
 
@@ -288,22 +324,24 @@ impl Steps<'_> {
 fn finish(
     problem: &Problem,
     settings: &Settings,
-    prefixes: &[usize],
+    levels: Levels,
     solution: Solution,
     mut base: Option<Vec<PerPlane>>,
 ) -> Result<FittedMatrix> {
     let (rows, columns, planes) = (problem.rows, problem.columns, problem.planes);
     let whole = problem.energy(&problem.target, &problem.times_hessian(&problem.target)?)?;
+    let prefixes = levels.prefixes;
     let mut place = vec![0; columns];
     problem.order.iter().enumerate().for_each(|(at, &column)| place[column] = at);
     let (mut column_scales, mut errors) = (Vec::new(), Vec::new());
     let mut shorter: Option<(Vec<PerPlane>, f64)> = None;
     for &prefix in prefixes {
         let (scales, lost) = if prefix < planes {
-            let mut found = fit_scales(problem, settings, &solution.patterns, prefix, base.take())?;
+            let mut found =
+                fit_scales(problem, settings, &solution.patterns, prefix, base.take(), levels.bits.is_some())?;
             // A plane can stand in the way of one that is yet to come. Then begin with the scales that do without it.
             if let Some((scales, _)) = shorter.filter(|(_, lost)| found.1 > *lost) {
-                found = fit_scales(problem, settings, &solution.patterns, prefix, Some(scales))?;
+                found = fit_scales(problem, settings, &solution.patterns, prefix, Some(scales), levels.bits.is_some())?;
             }
             found
         } else {
@@ -332,6 +370,6 @@ fn finish(
     let pack = |b: usize| plane::pack(rows, columns, |row, column| patterns[row * columns + column] >> b & 1 == 1);
     let planes = (0..planes).into_par_iter().map(pack).collect();
     let row_scales = problem.row_scales.clone();
-    let prefixes = prefixes.to_vec();
-    Ok(FittedMatrix { rows, columns, planes, row_scales, prefixes, column_scales, errors })
+    let (prefixes, is_even) = (prefixes.to_vec(), levels.bits.is_some());
+    Ok(FittedMatrix { rows, columns, planes, row_scales, prefixes, column_scales, is_even, errors })
 }

@@ -8,6 +8,7 @@
 use nomul::Result;
 
 use super::column::{Column, table};
+use super::even::Even;
 use super::hessian::{Factor, zeros};
 use super::linear::{add_outer, add_product};
 use super::normal::{Normal, PerPlane};
@@ -17,17 +18,19 @@ use super::{MOST_PLANES, Settings, Steps};
 
 /// What is to be met twice.
 #[derive(Clone, Copy)]
-pub(super) struct Nested {
+pub(super) struct Nested<'a> {
     /// Planes of the base.
     pub base: usize,
     /// What an error of the base counts, an error of the whole counting 1.
     pub weight: f32,
+    /// Where levels lie evenly: those of the whole.
+    pub even: Option<&'a Even>,
 }
 
 /// The work on one column.
 struct Work<'a> {
     problem: &'a Problem<'a>,
-    nested: Nested,
+    nested: Nested<'a>,
     rounds: usize,
     column: Column,
     best: Vec<f32>,
@@ -38,14 +41,14 @@ struct Work<'a> {
 type Both = [PerPlane; 2];
 
 impl<'a> Work<'a> {
-    fn new(problem: &'a Problem<'a>, nested: Nested, rounds: usize) -> Result<Work<'a>> {
+    fn new(problem: &'a Problem<'a>, nested: Nested<'a>, rounds: usize) -> Result<Work<'a>> {
         let (best, fresh) = (zeros(problem.rows, 1, "fit")?, zeros(problem.rows, 1, "fit")?);
         Ok(Work { problem, nested, rounds, column: Column::default(), best, fresh })
     }
 
     /// Gives every row the pattern that meets both aims best; the cost of that.
     fn assign(&mut self, aims: [&[f32]; 2], scales: &Both) -> f64 {
-        let Work { problem, nested: Nested { base, weight }, best, fresh, .. } = self;
+        let Work { problem, nested: Nested { base, weight, .. }, best, fresh, .. } = self;
         let (whole, part) = (table(&scales[0][..problem.planes]), table(&scales[1][..*base]));
         best.fill(f32::INFINITY);
         for pattern in 0..1usize << problem.planes {
@@ -63,7 +66,7 @@ impl<'a> Work<'a> {
 
     /// [`Work::assign`] for rows that make up for each other, if they do.
     fn assign_together(&mut self, aims: [&[f32]; 2], scales: &Both) -> f64 {
-        let Work { problem, nested: Nested { base, weight }, fresh, .. } = self;
+        let Work { problem, nested: Nested { base, weight, .. }, fresh, .. } = self;
         let Some((metric, row_scales)) = &problem.rows_together else { return self.assign(aims, scales) };
         let (whole, part) = (table(&scales[0][..problem.planes]), table(&scales[1][..*base]));
         let part: [f32; 1 << MOST_PLANES] = std::array::from_fn(|pattern| part[pattern & ((1 << *base) - 1)]);
@@ -83,8 +86,8 @@ impl<'a> Work<'a> {
         sum
     }
 
-    /// The best scales for the patterns that were assigned.
-    fn solve(&self, aims: [&[f32]; 2]) -> Both {
+    /// The best scales for the patterns that were assigned, but for those of the whole where they are given.
+    fn solve(&self, aims: [&[f32]; 2], whole: Option<PerPlane>) -> Both {
         let Work { problem, nested, fresh, .. } = self;
         let solve = |planes: usize, aim: &[f32]| {
             let mask = (1u32 << planes) - 1;
@@ -95,9 +98,9 @@ impl<'a> Work<'a> {
             }
             let mut normal = Normal::new(planes);
             (0..1 << planes).for_each(|pattern| normal.add(pattern, total[pattern], moment[pattern]));
-            normal.solve_on(&problem.grid)
+            if nested.even.is_some() { normal.solve_evenly(&problem.grid) } else { normal.solve_on(&problem.grid) }
         };
-        [solve(problem.planes, aims[0]), solve(nested.base, aims[1])]
+        [whole.unwrap_or_else(|| solve(problem.planes, aims[0])), solve(nested.base, aims[1])]
     }
 
     /// Fits from the given scales in rounds of assignment and least squares; the scales and their cost. The patterns are
@@ -105,7 +108,7 @@ impl<'a> Work<'a> {
     fn fit(&mut self, aims: [&[f32]; 2], start: Both) -> (Both, f64) {
         let mut best = (start, self.assign(aims, &start));
         for _ in 0..self.rounds {
-            let scales = self.solve(aims);
+            let scales = self.solve(aims, self.nested.even.map(|_| start[0]));
             let cost = self.assign(aims, &scales);
             let better = best.1 - cost;
             if better > 0.0 {
@@ -119,15 +122,18 @@ impl<'a> Work<'a> {
         (best.0, cost)
     }
 
-    /// Scales to start from: those that meet the whole best, and what is best for the base then.
-    fn start(&mut self, aims: [&[f32]; 2], starts: &[PerPlane], rounds: usize) -> Both {
-        let Work { problem, column, .. } = self;
+    /// Scales of column `k` to start from: those that meet the whole best, and what is best for the base then.
+    fn start(&mut self, k: usize, aims: [&[f32]; 2], starts: &[PerPlane], rounds: usize) -> Both {
+        let Work { problem, column, nested, .. } = self;
         column.load(aims[0], &problem.row_weights);
-        let whole = column.fit(problem.planes, rounds, &problem.grid, starts).0;
+        let whole = match nested.even {
+            Some(even) => even.scales[k],
+            None => column.fit(problem.planes, rounds, &problem.grid, starts).0,
+        };
         let mut patterns = vec![0u8; problem.rows];
         column.assign(aims[0], &whole[..problem.planes], &mut patterns);
         self.fresh.iter_mut().zip(&patterns).for_each(|(f, &p)| *f = p.into());
-        [whole, self.solve(aims)[1]]
+        self.solve(aims, Some(whole))
     }
 }
 
@@ -178,7 +184,7 @@ fn fit_in_turn(
         let end = (first + settings.block).min(columns);
         for k in first..end {
             let [a, b] = targets.each_ref().map(|target| &target[k * rows..][..rows]);
-            let start = work.start([a, b], &starts, settings.rounds);
+            let start = work.start(k, [a, b], &starts, settings.rounds);
             let (found, _) = work.fit([a, b], start);
             starts = vec![found[0]];
             let tables = [table(&found[0][..planes]), table(&found[1][..nested.base])];

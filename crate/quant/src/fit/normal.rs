@@ -1,6 +1,7 @@
 //! The small least-squares problem behind every scale: which `a` makes `sum_b a_b B_b` nearest to a column.
 
 use super::MOST_PLANES;
+use super::column::doubled;
 use super::grid::Grid;
 
 /// One number a plane, the most significant plane first; those beyond the planes in use are zero.
@@ -84,6 +85,15 @@ impl Normal {
             }
         }
         scales
+    }
+
+    /// The best scales of which each is twice the next.
+    pub fn solve_evenly(&self, grid: &Grid) -> PerPlane {
+        let each = doubled(self.planes, 1.0);
+        let right: f64 = (0..self.planes).map(|b| each[b] * self.right[b]).sum();
+        // A cost of a^2 square - 2 a right.
+        let square = self.cost(&each) + 2.0 * right;
+        doubled(self.planes, if square > 0.0 { grid.nearest(right / square) } else { 0.0 })
     }
 
     /// The best scales of the grid that solving in turn and then stepping one scale at a time finds.

@@ -111,7 +111,7 @@ impl<'a> Problem<'a> {
     }
 
     /// Derives the target and the weights of rows from the row scales.
-    fn set_target(&mut self, weights: &[f32]) {
+    pub fn set_target(&mut self, weights: &[f32]) {
         let values: Vec<f32> = self.row_scales.iter().map(|s| s.value()).collect();
         self.row_weights = values.iter().map(|&v| v as f64 * v as f64).collect();
         transpose(weights, self.columns, &self.order, &mut self.target, |row, w| {

@@ -4,6 +4,7 @@
 use nomul::Result;
 
 use super::column::{Column, table};
+use super::even::Even;
 use super::hessian::zeros;
 use super::linear::{add_outer, add_product};
 use super::normal::{Normal, PerPlane};
@@ -64,12 +65,13 @@ pub(super) fn sweep<const N: usize>(
     Ok(())
 }
 
-/// Fits planes and scales of every column once more, the others being as they are.
+/// Fits planes and scales of every column once more, the others being as they are; on even levels where there are.
 pub(super) fn refit_planes(
     problem: &Problem,
     settings: &Settings,
     solution: &mut Solution,
     gradient: &mut [f32],
+    even: Option<&Even>,
     progress: &dyn Fn(usize),
 ) -> Result<()> {
     let (rows, planes) = (problem.rows, problem.planes);
@@ -83,13 +85,19 @@ pub(super) fn refit_planes(
             offset[row] = slope[row] * step;
             aim[row] = old[patterns[row] as usize] - offset[row];
         }
-        column.load(&aim, &problem.row_weights);
-        let (scales, found) = column.fit(planes, settings.rounds, &problem.grid, &[solution.scales[k]]);
-        match problem.rows_together {
-            // To know what the present planes cost takes as long as to find others, which are seldom worse.
-            Some(_) => Column::assign_together(problem, &aim, &scales[..planes], &mut fresh),
-            None if found >= problem.cost(&offset) => return false,
-            None => column.assign(&aim, &scales[..planes], &mut fresh),
+        let mut scales = solution.scales[k];
+        if let Some(even) = even {
+            even.assign(problem, k, &aim, &mut fresh);
+        } else {
+            column.load(&aim, &problem.row_weights);
+            let fitted = column.fit(planes, settings.rounds, &problem.grid, &[scales]);
+            scales = fitted.0;
+            match problem.rows_together {
+                // To know what the present planes cost takes as long as to find others, which are seldom worse.
+                Some(_) => Column::assign_together(problem, &aim, &scales[..planes], 1.0, &mut fresh),
+                None if fitted.1 >= problem.cost(&offset) => return false,
+                None => column.assign(&aim, &scales[..planes], &mut fresh),
+            }
         }
         let new = table(&scales[..planes]);
         for ((c, &f), p) in change.iter_mut().zip(&fresh).zip(patterns) {
@@ -103,13 +111,14 @@ pub(super) fn refit_planes(
 }
 
 /// Scales for the first `planes` planes of `patterns`, better than `start` where that is given, and the energy of the
-/// error that they leave.
+/// error that they leave. Even ones, where they are to be that, are the start's.
 pub(super) fn fit_scales(
     problem: &Problem,
     settings: &Settings,
     patterns: &[u8],
     planes: usize,
     start: Option<Vec<PerPlane>>,
+    is_even: bool,
 ) -> Result<(Vec<PerPlane>, f64)> {
     let rows = problem.rows;
     let mask = ((1usize << planes) - 1) as u8;
@@ -122,15 +131,17 @@ pub(super) fn fit_scales(
     }
     let is_given = start.is_some();
     let mut scales = start.unwrap_or_else(|| {
-        let fit =
-            |(k, normal)| best_scales(problem, normal, &patterns[k * rows..][..rows], problem.target_column(k), planes);
+        let fit = |(k, normal)| {
+            let patterns = &patterns[k * rows..][..rows];
+            best_scales(problem, normal, patterns, problem.target_column(k), planes, is_even)
+        };
         normals.iter_mut().enumerate().map(fit).collect()
     });
     let error = problem.error(patterns, &scales, planes)?;
     let mut gradient = problem.times_hessian(&error)?;
     let mut aim = vec![0.0f32; rows];
     // Scales that were found for rows together are not to be fitted to each row for itself.
-    let sweeps = if is_given && problem.rows_together.is_some() { 0 } else { settings.prefix_sweeps };
+    let sweeps = if is_even || is_given && problem.rows_together.is_some() { 0 } else { settings.prefix_sweeps };
     for _ in 0..sweeps {
         let refit = |k: usize, [slope]: [&[f32]; 1], [change]: [&mut [f32]; 1]| {
             let patterns = &patterns[k * rows..][..rows];
@@ -138,7 +149,7 @@ pub(super) fn fit_scales(
             for ((a, &p), &g) in aim.iter_mut().zip(patterns).zip(slope) {
                 *a = old[(p & mask) as usize] - g * step;
             }
-            let found = best_scales(problem, &mut normals[k], patterns, &aim, planes);
+            let found = best_scales(problem, &mut normals[k], patterns, &aim, planes, is_even);
             if normals[k].cost(&found) >= normals[k].cost(&scales[k]) {
                 return false;
             }
@@ -157,12 +168,19 @@ pub(super) fn fit_scales(
 }
 
 /// The best scales for planes that are fixed; `normal` holds their Gram matrix.
-fn best_scales(problem: &Problem, normal: &mut Normal, patterns: &[u8], aim: &[f32], planes: usize) -> PerPlane {
+fn best_scales(
+    problem: &Problem,
+    normal: &mut Normal,
+    patterns: &[u8],
+    aim: &[f32],
+    planes: usize,
+    is_even: bool,
+) -> PerPlane {
     let mask = ((1usize << planes) - 1) as u8;
     let mut moments = [0.0f64; 1 << MOST_PLANES];
     for ((&pattern, &a), w) in patterns.iter().zip(aim).zip(&problem.row_weights) {
         moments[(pattern & mask) as usize] += a as f64 * w;
     }
     normal.set_right(&moments[..1 << planes]);
-    normal.solve_on(&problem.grid)
+    if is_even { normal.solve_evenly(&problem.grid) } else { normal.solve_on(&problem.grid) }
 }

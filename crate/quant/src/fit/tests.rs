@@ -50,7 +50,7 @@ fn fit_prefixes(
     hessian: &Hessian,
     prefixes: &[usize],
 ) -> FittedMatrix {
-    by.fit(weights, (rows, weights.len() / rows), Metric::of(hessian), prefixes, &|_| ()).unwrap()
+    by.fit(weights, (rows, weights.len() / rows), Metric::of(hessian), prefixes.into(), &|_| ()).unwrap()
 }
 
 /// tr(E H E^T) / tr(W H W^T), as it is written.
@@ -102,6 +102,69 @@ fn many_planes_reach_as_far_as_the_numbers_and_no_further() {
             assert!(fitted.error() < step * step / 12.0, "{rows} rows, {planes} planes: {}", fitted.error());
         }
     }
+}
+
+/// Bits a weight that the planes of a matrix are coded in.
+fn coded(matrix: &FittedMatrix) -> f64 {
+    let FittedMatrix { rows, columns, .. } = *matrix;
+    let part = plane::coded::Part { rows, columns, from: 0, to: matrix.planes.len() };
+    8.0 * plane::coded::encode(part, &matrix.planes).len() as f64 / (rows * columns) as f64
+}
+
+#[test]
+fn even_levels_lose_less_for_the_bits_that_they_are_coded_in() {
+    let (rows, columns) = (1024, 96);
+    let weights = matrix(31, rows, columns);
+    for (hessian, planes, bits, least) in [
+        (Hessian::identity(columns).unwrap(), 4, 3.0, 0.88),
+        (Hessian::identity(columns).unwrap(), 5, 4.0, 0.88),
+        (correlated(32, columns), 4, 2.8, 0.88),
+        (correlated(32, columns), 5, 3.7, 0.88),
+    ] {
+        let levels = Levels { prefixes: &[planes], bits: Some(bits) };
+        let metric = Metric::of(&hessian);
+        let even = Gptq::default().fit(&weights, (rows, columns), metric, levels, &|_| ()).unwrap();
+        let free = fit(&Gptq::default(), &weights, rows, &hessian, planes - 1);
+        let (taken, by_free) = (coded(&even), coded(&free));
+        assert!((taken - bits).abs() < 0.1, "{planes} planes, {bits} bits: {taken}");
+        // A bit is worth a factor of four.
+        let expected = free.error() * 0.25f64.powf(taken - by_free);
+        println!("{planes} planes: {taken:.3} bits lose {:.5}, {by_free:.3} lose {:.5}", even.error(), free.error());
+        assert!(even.error() < least * expected, "{planes} planes, {bits} bits: {} of {expected}", even.error());
+        // What is stored of a column is its least scale.
+        assert!(even.is_even && !free.is_even);
+        for (column, least) in even.column_scales[0][planes - 1].iter().enumerate() {
+            let doubled = (0..planes).all(|b| even.column_scales[0][b][column] == least.doubled(planes - 1 - b));
+            assert!(doubled, "column {column}");
+        }
+        let exact = error_of(&weights, &even.dequantize(planes), rows, &hessian);
+        assert!((even.error() / exact - 1.0).abs() < 1e-3, "{} is {exact}", even.error());
+    }
+}
+
+#[test]
+fn the_first_of_even_planes_are_even_too() {
+    let (rows, columns) = (192, 64);
+    let weights = matrix(33, rows, columns);
+    let hessian = correlated(34, columns);
+    let fit = |prefixes: &[usize]| {
+        let levels = Levels { prefixes, bits: Some(3.5) };
+        Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), levels, &|_| ()).unwrap()
+    };
+    let (both, alone) = (fit(&[3, 5]), fit(&[5]));
+    assert!(both.error() < 2.0 * alone.error(), "{} nested, {} alone", both.error(), alone.error());
+    assert!(both.errors[0] < 40.0 * both.error(), "{:?}", both.errors);
+    for (scales, planes) in both.column_scales.iter().zip([3, 5]) {
+        assert!((0..planes).all(|b| scales[b][7] == scales[planes - 1][7].doubled(planes - 1 - b)));
+    }
+    // Nothing but zeros.
+    let levels = Levels { prefixes: &[5], bits: Some(3.5) };
+    let zeros = Gptq::default().fit(&vec![0.0; rows * columns], (rows, columns), Metric::of(&hessian), levels, &|_| ());
+    assert!(zeros.unwrap().dequantize(5).iter().all(|&weight| weight == 0.0));
+    let error = RoundToNearest::default()
+        .fit(&weights, (rows, columns), Metric::of(&hessian), Levels { prefixes: &[5], bits: Some(3.5) }, &|_| ())
+        .unwrap_err();
+    assert_eq!(error.code, Code::Unsupported);
 }
 
 #[test]
@@ -264,15 +327,17 @@ fn bad_input_is_an_error() {
     let weights = matrix(17, rows, columns);
     let hessian = correlated(18, columns);
     let code = |weights: &[f32], rows: usize, columns: usize, hessian: &Hessian, planes: usize| {
-        let codes = [&Gptq::default() as &dyn FitPlanes, &RoundToNearest::default()]
-            .map(|by| by.fit(weights, (rows, columns), Metric::of(hessian), &[planes], &|_| ()).unwrap_err().code);
+        let codes = [&Gptq::default() as &dyn FitPlanes, &RoundToNearest::default()].map(|by| {
+            by.fit(weights, (rows, columns), Metric::of(hessian), (&[planes]).into(), &|_| ()).unwrap_err().code
+        });
         assert_eq!(codes[0], codes[1]);
         codes[0]
     };
     for bad in [f32::NAN, f32::INFINITY] {
         let mut weights = weights.clone();
         weights[9] = bad;
-        let error = Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), &[3], &|_| ()).unwrap_err();
+        let error =
+            Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), (&[3]).into(), &|_| ()).unwrap_err();
         assert_eq!((error.code, error.message.contains("(1, 3)")), (Code::Value, true), "{error}");
         assert_eq!(code(&weights, rows, columns, &hessian, 3), Code::Value);
     }
@@ -280,7 +345,7 @@ fn bad_input_is_an_error() {
     assert_eq!(code(&weights, rows, columns, &hessian, 9), Code::Input);
     for prefixes in [&[][..], &[3, 2], &[2, 2], &[0, 2]] {
         let error =
-            Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), prefixes, &|_| ()).unwrap_err();
+            Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), prefixes.into(), &|_| ()).unwrap_err();
         assert_eq!(error.code, Code::Input, "{prefixes:?}");
     }
     assert_eq!(code(&weights, rows, columns + 1, &hessian, 3), Code::Shape);
@@ -349,7 +414,8 @@ fn progress_grows_to_all_columns() {
     for hessian in [correlated(24, columns), Hessian::identity(columns).unwrap()] {
         for by in [&Gptq::default() as &dyn FitPlanes, &RoundToNearest::default()] {
             let seen = std::cell::RefCell::new(Vec::new());
-            by.fit(&weights, (8, columns), Metric::of(&hessian), &[2], &|done| seen.borrow_mut().push(done)).unwrap();
+            by.fit(&weights, (8, columns), Metric::of(&hessian), (&[2]).into(), &|done| seen.borrow_mut().push(done))
+                .unwrap();
             let seen = seen.into_inner();
             assert!(seen.is_sorted() && seen.len() > 2 && seen.last() == Some(&columns), "{seen:?}");
         }

@@ -20,6 +20,9 @@ impl Work<'_> {
             ids.map(|id| self.stats(id, sensitivity)).collect()
         };
         let (mut blocks, mut tables) = (stats(true)?, stats(false)?);
+        if options.is_even {
+            return self.choose_evenly(&blocks, &tables);
+        }
         let fixed = options.table_planes.or(if sensitivity.is_none() { Some(TABLE_PLANES) } else { None });
         let mut budget = options.budget.clone();
         match (&budget, fixed) {
@@ -62,7 +65,8 @@ impl Work<'_> {
             let gain = stats.gain(start, planes) / bytes;
             // Nothing is known where nothing is said to be lost without planes.
             let expected = (stats.error_at[0] > 0.0).then_some(stats.error_at[planes]);
-            found.insert(stats.id, (Plan { id: stats.id, planes, start, level: 1, expected, reason }, gain));
+            found
+                .insert(stats.id, (Plan { id: stats.id, planes, start, level: 1, bits: None, expected, reason }, gain));
         };
         for (stats, (choice, first)) in blocks.iter().zip(chosen.iter().zip(&first)) {
             keep(stats, choice, first.planes);

@@ -20,7 +20,7 @@ use super::{MatrixReport, Work};
 use crate::{
     calibrate::Calibration,
     dense::Dense,
-    fit::{FittedMatrix, Hessian, Metric},
+    fit::{FittedMatrix, Hessian, Levels, Metric},
     folder::FolderWriter,
     levels::Plan,
     sensitivity::Sensitivity,
@@ -180,7 +180,9 @@ impl<'a> Fitting<'a> {
             let fresh = now.saturating_sub(known.replace(now)) as u64 * rows as u64;
             self.work.tell(step.clone(), self.add(fresh));
         };
-        let fitted = options.fit.fit(matrix, (rows, columns), metric, &self.plans[&id].prefixes(), &tell);
+        let plan = self.plans[&id];
+        let levels = Levels { prefixes: &plan.prefixes(), bits: plan.bits };
+        let fitted = options.fit.fit(matrix, (rows, columns), metric, levels, &tell);
         tell(columns);
         let fitted = fitted.map_err(|e| e.at(&name))?;
         journal.map_or(Ok(()), |journal| journal.put(&name, &fitted))?;
@@ -211,6 +213,7 @@ impl<'a> Fitting<'a> {
             // Tuning leaves signs as they are.
             bytes: write_planes(self.writer, architecture, id, &fitted)?,
             errors: fitted.errors.clone(),
+            is_even: fitted.is_even,
             expected: plan.expected,
             reason: plan.reason.clone(),
         });
@@ -234,13 +237,13 @@ fn write_planes(
     id: MatrixId,
     fitted: &FittedMatrix,
 ) -> Result<Vec<u64>> {
-    let FittedMatrix { rows, columns, planes, prefixes, .. } = fitted;
+    let FittedMatrix { rows, columns, planes, prefixes, is_even, .. } = fitted;
     let (mut from, mut bytes) = (0, 2 * rows);
     let levels = prefixes.iter().map(|&to| {
         let coded = encode(Part { rows: *rows, columns: *columns, from, to }, planes);
         writer.write(&names::planes(architecture, id, to), &coded)?;
         from = to;
-        bytes += coded.len() + 2 * to * columns;
+        bytes += coded.len() + 2 * columns * if *is_even { 1 } else { to };
         Ok(bytes as u64)
     });
     levels.collect()
@@ -257,7 +260,8 @@ fn write_scales(
     };
     writer.write(&names::rows(architecture, id), &codes(&mut fitted.row_scales.iter()))?;
     for (set, prefix) in fitted.column_scales.iter().zip(&fitted.prefixes) {
-        writer.write(&names::columns(architecture, id, *prefix), &codes(&mut set.iter().flatten()))?;
+        let stored = if fitted.is_even { &set[set.len() - 1..] } else { &set[..] };
+        writer.write(&names::columns(architecture, id, *prefix), &codes(&mut stored.iter().flatten()))?;
     }
     Ok(())
 }

@@ -33,8 +33,11 @@ pub(super) struct Scales {
     row_scales: Vec<f32>,
     /// (planes, columns)
     column_scales: Vec<f32>,
+    /// Scales of a plane are twice those of the next, and stay so.
+    is_even: bool,
     /// `None` where row scales stay.
     rows: Option<Means>,
+    /// Of what moves by itself: each scale, or all of a column.
     cells: Means,
 }
 
@@ -81,7 +84,8 @@ impl Scales {
             patterns,
             row_scales: matrix.row_scales.iter().map(|scale| scale.value()).collect(),
             rows: with_rows.then(|| Means::new(rows)),
-            cells: Means::new(column_scales.len()),
+            cells: Means::new(if matrix.is_even { columns } else { column_scales.len() }),
+            is_even: matrix.is_even,
             column_scales,
         })
     }
@@ -118,6 +122,19 @@ impl Scales {
             self.row_scales.iter_mut().zip(moves).for_each(|(scale, share)| *scale *= 1.0 + share);
         }
         let columns = self.columns;
+        if self.is_even {
+            // What the loss does when the scales of a column grow by a share of themselves.
+            let along = |column: usize| {
+                let of = |numbers: &[f32]| numbers.iter().skip(column).step_by(columns).copied().collect::<Vec<f32>>();
+                nomul::float::dot(&of(&self.column_scales), &of(&along_columns))
+            };
+            let along: Vec<f32> = (0..columns).map(along).collect();
+            let moves = self.cells.moves(&along, step);
+            for scales in self.column_scales.chunks_exact_mut(columns) {
+                scales.iter_mut().zip(&moves).for_each(|(scale, share)| *scale *= 1.0 + share);
+            }
+            return self.weights();
+        }
         let size = |column: usize| self.column_scales.iter().skip(column).step_by(columns).sum::<f32>();
         let sizes: Vec<f32> = (0..columns).map(size).collect();
         let moves = self.cells.moves(&along_columns, step);
@@ -171,6 +188,14 @@ impl Scales {
         }
         let at = matrix.prefixes.iter().position(|&prefix| prefix == self.planes);
         if let Some(set) = at.and_then(|at| matrix.column_scales.get_mut(at)) {
+            if self.is_even {
+                let least = self.column_scales.chunks_exact(self.columns).next_back().unwrap_or_default();
+                let least: Vec<Scale> = least.iter().map(|&scale| round(scale)).collect();
+                for (scales, times) in set.iter_mut().rev().zip(0..) {
+                    *scales = least.iter().map(|scale| scale.doubled(times)).collect();
+                }
+                return;
+            }
             for (scales, tuned) in set.iter_mut().zip(self.column_scales.chunks_exact(self.columns)) {
                 *scales = tuned.iter().map(|&scale| round(scale)).collect();
             }

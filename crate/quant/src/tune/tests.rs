@@ -10,7 +10,7 @@ use crate::{
     calibrate::Calibration,
     checkpoint::Checkpoint,
     dense::Dense,
-    fit::{FitPlanes, FittedMatrix, Gptq, Hessian, Metric},
+    fit::{FitPlanes, FittedMatrix, Gptq, Hessian, Levels, Metric},
     rotate::Rotation,
 };
 
@@ -24,6 +24,11 @@ struct Model {
 
 /// The tiny checkpoint in 2 and 3 planes, fitted without calibration.
 fn model() -> Model {
+    model_on(None)
+}
+
+/// The same on levels that lie where the weights are, or evenly in so many bits.
+fn model_on(bits: Option<f64>) -> Model {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/checkpoints/llama");
     let checkpoint = Checkpoint::open(&folder).expect("a checkpoint");
     let rotation = Rotation::new(checkpoint.config(), 1);
@@ -37,7 +42,8 @@ fn model() -> Model {
         let weights = rotation.matrix(&checkpoint, id).expect("a matrix");
         let hessian = Hessian::identity(columns).expect("a Hessian");
         let prefixes: &[usize] = if id.kind.is_table() { &[6] } else { &[2, 3] };
-        let found = Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), prefixes, &|_| ());
+        let found =
+            Gptq::default().fit(&weights, (rows, columns), Metric::of(&hessian), Levels { prefixes, bits }, &|_| ());
         fitted.insert(id, found.expect("planes"));
     }
     Model { checkpoint, rotation, config, windows, fitted }
@@ -97,14 +103,15 @@ fn windows_become_pieces() {
 
 #[test]
 fn weights_are_those_of_the_planes() {
-    let model = model();
-    for matrix in model.fitted.values().filter(|matrix| matrix.prefixes.len() > 1) {
-        for prefix in [2, 3] {
-            let tuned = Scales::new(matrix, prefix, true).expect("room");
-            assert_eq!(tuned.weights(), matrix.dequantize(prefix));
-            let mut same = matrix.clone();
-            tuned.round_into(&mut same, 1);
-            assert_eq!(&same, matrix, "scales that lie on the grid stay");
+    for model in [model(), model_on(Some(2.4))] {
+        for matrix in model.fitted.values().filter(|matrix| matrix.prefixes.len() > 1) {
+            for prefix in [2, 3] {
+                let tuned = Scales::new(matrix, prefix, true).expect("room");
+                assert_eq!(tuned.weights(), matrix.dequantize(prefix));
+                let mut same = matrix.clone();
+                tuned.round_into(&mut same, 1);
+                assert_eq!(&same, matrix, "scales that lie on the grid stay");
+            }
         }
     }
 }

@@ -42,7 +42,10 @@ export function scales(bytes: Uint8Array): Float64Array {
   return Float64Array.from({ length: bytes.length >> 1 }, (_, place) => scale(view.getUint16(2 * place, true)));
 }
 
-/** Puts together what was read: of each plane the first rows, 1 for +1; the column scales of all of them; the row scales. */
+/**
+ * Puts together what was read: of each plane the first rows, 1 for +1; the column scales of all of them, or of the last where
+ * those of each plane are twice those of the next; the row scales.
+ */
 export function inside(
   shape: { rows: number; columns: number },
   planes: readonly Uint8Array[],
@@ -50,7 +53,11 @@ export function inside(
   rowScales: Float64Array,
 ): Inside {
   const [height, width] = [Math.min(ROWS, shape.rows), Math.min(PICTURE, shape.columns)];
-  const columns = planes.map((_, plane) => columnScales.subarray(plane * shape.columns, (plane + 1) * shape.columns));
+  const isEven = columnScales.length === shape.columns;
+  const columns = planes.map((_, plane) => {
+    if (isEven) return columnScales.map((least) => least * 2 ** (planes.length - 1 - plane));
+    return columnScales.subarray(plane * shape.columns, (plane + 1) * shape.columns);
+  });
   const weights = new Float64Array(height * shape.columns);
   planes.forEach((plane, number) => {
     const scaleOf = columns[number]!;
