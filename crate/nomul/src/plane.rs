@@ -9,7 +9,7 @@
 //! and this order makes them come out as rows 0..8 and 8..16. Rows and columns beyond the matrix are stored as -1 and
 //! never read back: their activations are zero and their outputs are dropped.
 //!
-//! In a file each plane stands alone, because planes arrive one after the other. In memory the planes of a matrix are
+//! Packed, each plane stands alone; in files the planes of a level are coded together ([`coded`]). In memory the planes of a matrix are
 //! interleaved in the order in which the kernel walks them ([`Layout`]): weights are read once per token and from main
 //! memory, and one stream of addresses is what a processor's prefetcher follows best.
 
@@ -93,7 +93,8 @@ impl Layout {
         times(tile / 2, self.pair_bytes()) + (2 * of_block + tile % 2) * TILE_ROWS
     }
 
-    /// Puts a piece of a plane, which begins at byte `offset` of its file form, into the memory of the matrix.
+    /// Puts a piece of a packed plane, which begins at byte `offset` of it, into the memory of the matrix: the twin of what decodes.
+    #[cfg(test)]
     pub fn place(self, memory: &mut [u8], plane: usize, mut offset: usize, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (vector, within) = (offset / TILE_ROWS, offset % TILE_ROWS);

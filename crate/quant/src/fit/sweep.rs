@@ -1,5 +1,5 @@
 //! Coordinate descent after the GPTQ loop. The loop lets a column answer only for the columns before it; a sweep lets
-//! each column answer for all the others. No step makes the error larger.
+//! each column answer for all the others. No step makes the error larger, where rows count for themselves on levels of their own.
 
 use nomul::Result;
 

@@ -92,8 +92,8 @@ fn planes(bits: f64) -> usize {
     ((bits + BEYOND).ceil() as usize).clamp(2, MOST_PLANES)
 }
 
-/// Bits for each matrix, and what the last of them saves a weight. A budget of bits counts those that planes are coded in, one of bytes everything: `others` says what tables
-/// take where a bit of a weight saves so much.
+/// Bits for each matrix, and what the last of them saves a weight. A budget of bits counts those that planes are coded in, one of
+/// bytes everything: `others` says what tables take where a bit of a weight saves so much.
 ///
 /// Errors: [`nomul::Code::Input`] for a budget that cannot be met; it names the nearest that can.
 fn share_out(matrices: &[MatrixStats], budget: &Budget, others: &dyn Fn(f64) -> f64) -> Result<(Vec<f64>, f64)> {
