@@ -232,8 +232,7 @@ fn a_damaged_shard_can_be_pushed_anew() {
     let mut session = tiny.session(64);
     session.push(&tiny.shards[..2].concat()).unwrap();
     let received = session.model().received();
-    let mut damaged = tiny.shards[2].clone();
-    *damaged.last_mut().unwrap() ^= 1;
+    let damaged = tiny::damaged(&tiny.shards[2]);
     assert_eq!(session.push(&damaged).unwrap_err().code, Code::Checksum);
     assert_eq!(session.push(&tiny.shards[2]).unwrap_err().code, Code::Checksum);
     assert_eq!(session.model().level(), 1);
@@ -249,8 +248,7 @@ fn a_damaged_shard_can_be_pushed_anew() {
 #[test]
 fn a_shard_that_the_caller_has_checked_is_not_hashed() {
     let tiny = Tiny::new();
-    let mut damaged = tiny.shards[2].clone();
-    *damaged.last_mut().unwrap() ^= 1;
+    let damaged = tiny::damaged(&tiny.shards[2]);
     let started = || {
         let mut session = tiny.session(64);
         session.push(&tiny.shards[..2].concat()).unwrap();
@@ -261,9 +259,7 @@ fn a_shard_that_the_caller_has_checked_is_not_hashed() {
     session.push(&damaged).unwrap();
     assert_eq!(session.model().level(), 2);
     // The next one is hashed, and so is one that is pushed anew, or had begun.
-    let mut next = tiny.shards[3].clone();
-    *next.last_mut().unwrap() ^= 1;
-    assert_eq!(session.push(&next).unwrap_err().code, Code::Checksum);
+    assert_eq!(session.push(&tiny::damaged(&tiny.shards[3])).unwrap_err().code, Code::Checksum);
     let mut session = started();
     session.trust();
     session.push(&damaged[..8]).unwrap();

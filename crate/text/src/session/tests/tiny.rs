@@ -48,8 +48,17 @@ fn safetensors(tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
         header.insert(name.clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, data.len()] }));
     }
     let mut text = serde_json::to_vec(&Value::Object(header)).unwrap();
-    text.resize(text.len().next_multiple_of(8), b' ');
+    // At least one space, for `damaged`.
+    text.resize((text.len() + 1).next_multiple_of(8), b' ');
     [(text.len() as u64).to_le_bytes().to_vec(), text, data].concat()
+}
+
+/// A shard that says the same, but not in the bytes that its digest was made of.
+pub fn damaged(shard: &[u8]) -> Vec<u8> {
+    let mut damaged = shard.to_vec();
+    let header = u64::from_le_bytes(shard[..8].try_into().unwrap()) as usize;
+    damaged[8 + header - 1] = b'\n';
+    damaged
 }
 
 impl Tiny {
