@@ -69,6 +69,9 @@ pub struct Arguments {
     /// more planes; --bits and --start-bits count bits that planes are coded in then. Not with --milliseconds or --effort fast
     #[arg(long, default_value = "free", conflicts_with = "milliseconds")]
     spacing: Spacing,
+    /// Which matrices of the blocks get more of the budget: those that save most by it, as measured, or none, to compare with
+    #[arg(long, default_value = "measured")]
+    allocation: Allocation,
     /// Steps of 512 tokens that tune the scales of a decoder through the whole model, which is then held in memory in floats; as
     /// many again for the planes that it starts with; 0: none [default: by the effort; 0 above 500 million weights]
     #[arg(long)]
@@ -98,6 +101,12 @@ enum Spacing {
     Even,
 }
 
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Allocation {
+    Measured,
+    Uniform,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Effort {
     /// Seconds: no calibration, the same planes everywhere
@@ -105,7 +114,7 @@ enum Effort {
     /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters, 4 steps for each block that
     /// adapt and 12 that tune (for an encoder 512 lines, none measured)
     Default,
-    /// 128 windows, all of them measured, 8 steps for each block that adapt and 240 that tune (for an encoder 1024 lines)
+    /// Under an hour: 128 windows, 16 of them measured, 8 steps for each block that adapt and 60 that tune (for an encoder 1024 lines)
     Best,
 }
 
@@ -117,7 +126,7 @@ impl Effort {
             Effort::Default if is_encoder => (512, 0),
             Effort::Best if is_encoder => (1024, 0),
             Effort::Default => (64, 8),
-            Effort::Best => (128, 128),
+            Effort::Best => (128, 16),
         }
     }
 
@@ -135,7 +144,7 @@ impl Effort {
         match self {
             Effort::Fast => 0,
             Effort::Default => 12,
-            Effort::Best => 240,
+            Effort::Best => 60,
         }
     }
 }
@@ -191,18 +200,19 @@ pub fn run(arguments: Arguments) -> Result<()> {
         }
     }
     let bits = arguments.bits.unwrap_or(if arguments.spacing == Spacing::Even { 3.2 } else { 4.2 });
-    let (budget, choose): (Budget, &dyn ChooseBits) = match (arguments.bytes, arguments.milliseconds) {
-        (Some(bytes), _) => (Budget::Bytes(bytes), &Greedy),
+    let by_gain: &dyn ChooseBits = if arguments.allocation == Allocation::Uniform { &Uniform } else { &Greedy };
+    let (budget, choose) = match (arguments.bytes, arguments.milliseconds) {
+        (Some(bytes), _) => (Budget::Bytes(bytes), by_gain),
         (None, Some(most)) => {
             let speed = arguments.signs_per_second.unwrap_or_default();
             if !(speed.is_finite() && speed > 0.0) {
                 bail!(Input, "--signs-per-second {speed}: a number above 0");
             }
-            (Budget::Milliseconds { most, signs_per_millisecond: speed / 1e3 }, &Greedy)
+            (Budget::Milliseconds { most, signs_per_millisecond: speed / 1e3 }, by_gain)
         }
         // Without measuring, all matrices look alike.
-        _ if measured == 0 || windows.is_empty() => (Budget::BitsPerWeight(bits), &Uniform),
-        _ => (Budget::BitsPerWeight(bits), &Greedy),
+        _ if measured == 0 || windows.is_empty() => (Budget::BitsPerWeight(bits), &Uniform as &dyn ChooseBits),
+        _ => (Budget::BitsPerWeight(bits), by_gain),
     };
     if arguments.spacing == Spacing::Even && (measured == 0 || windows.is_empty()) {
         bail!(Input, "--spacing even: nothing is measured; choose another --effort, or --windows above 0")

@@ -95,37 +95,46 @@ fn what_sigkill_leaves_is_removed_by_the_next_run_and_a_running_one_is_not_distu
 /// Stopped when a part is done, it keeps that alone, and the next run goes on from there to what one run makes.
 #[test]
 fn a_stopped_run_is_resumed() {
-    let parent = tempfile::tempdir().unwrap();
-    let output = parent.path().join("model");
-    let resumed = || {
-        let mut command = quantize(&output, 8);
-        command.arg("--resume");
-        command
-    };
-    let journal = parent.path().join(".model.resume");
-    let has_part = || fs::read_dir(&journal).is_ok_and(|_| names(&journal).iter().any(|name| name.contains("layers")));
-    let was_stopped = (0..20).any(|_| {
-        let mut child = resumed().spawn().unwrap();
-        while !has_part() && child.try_wait().unwrap().is_none() {
-            sleep(Duration::from_millis(1));
-        }
-        child.try_wait().unwrap().is_none() && {
-            signal(&child, "TERM");
-            child.wait().unwrap().signal() == Some(15)
-        }
-    });
-    assert!(was_stopped, "it always ended before it could be stopped");
-    assert_eq!(names(parent.path()), [".model.resume"]);
+    for spacing in ["free", "even"] {
+        let parent = tempfile::tempdir().unwrap();
+        let output = parent.path().join("model");
+        let made = |output: &Path| {
+            let mut command = quantize(output, 7);
+            command.args(["--spacing", spacing]);
+            command
+        };
+        let resumed = || {
+            let mut command = made(&output);
+            command.arg("--resume");
+            command
+        };
+        let journal = parent.path().join(".model.resume");
+        let has_part =
+            || fs::read_dir(&journal).is_ok_and(|_| names(&journal).iter().any(|name| name.contains("layers")));
+        let was_stopped = (0..20).any(|_| {
+            let mut child = resumed().spawn().unwrap();
+            while !has_part() && child.try_wait().unwrap().is_none() {
+                sleep(Duration::from_millis(1));
+            }
+            child.try_wait().unwrap().is_none() && {
+                signal(&child, "TERM");
+                child.wait().unwrap().signal() == Some(15)
+            }
+        });
+        assert!(was_stopped, "{spacing}: it always ended before it could be stopped");
+        assert_eq!(names(parent.path()), [".model.resume"]);
 
-    let ended = resumed().output().unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success() && said.contains("parts of a run that was stopped"), "{said}");
-    assert_eq!(names(parent.path()), ["model"]);
-    let whole = parent.path().join("whole");
-    assert!(quantize(&whole, 8).output().unwrap().status.success());
-    assert_eq!(names(&output), names(&whole));
-    for name in names(&output) {
-        assert!(fs::read(output.join(&name)).unwrap() == fs::read(whole.join(&name)).unwrap(), "{name}");
+        let ended = resumed().output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && said.contains("parts of a run that was stopped"), "{spacing}: {said}");
+        assert_eq!(names(parent.path()), ["model"]);
+        let whole = parent.path().join("whole");
+        assert!(made(&whole).output().unwrap().status.success());
+        assert_eq!(names(&output), names(&whole));
+        for name in names(&output) {
+            let [resumed, whole] = [&output, &whole].map(|folder| fs::read(folder.join(&name)).unwrap());
+            assert!(resumed == whole, "{spacing}: {name}");
+        }
     }
 }
 

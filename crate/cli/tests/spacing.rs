@@ -13,13 +13,16 @@ fn quantize(output: &Path, words: &[&str]) -> Output {
     command.args(["--spacing", "even"]).output().unwrap()
 }
 
+fn report(made: &Output) -> serde_json::Value {
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    serde_json::from_slice(&made.stdout).unwrap()
+}
+
 #[test]
 fn even_levels_are_told_and_read() {
     let parent = tempfile::tempdir().unwrap();
     let folder: PathBuf = parent.path().join("model");
-    let made = quantize(&folder, &["--windows", "8", "--window", "64", "--bits", "3", "--json"]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let report: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let report = report(&quantize(&folder, &["--windows", "8", "--window", "64", "--bits", "3", "--json"]));
     let matrices = report["matrices"].as_array().unwrap();
     let even: Vec<bool> = matrices.iter().map(|matrix| matrix["is_even"].as_bool().unwrap()).collect();
     // The table's levels lie where its numbers are.
@@ -33,6 +36,19 @@ fn even_levels_are_told_and_read() {
         .output()
         .unwrap();
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+}
+
+#[test]
+fn a_uniform_allocation_gives_all_as_many_bits() {
+    let parent = tempfile::tempdir().unwrap();
+    let bits = |allocation: &str| -> Vec<String> {
+        let words = ["--windows", "8", "--window", "64", "--bits", "3", "--json", "--allocation", allocation];
+        let report = report(&quantize(&parent.path().join(allocation), &words));
+        let reasons = report["matrices"].as_array().unwrap().iter().map(|matrix| matrix["reason"].as_str().unwrap());
+        reasons.filter_map(|reason| Some(reason.split_once("even levels, in ")?.1.to_owned())).collect()
+    };
+    assert!(bits("uniform").iter().all(|bits| bits == "3.00 bits"));
+    assert!(bits("measured").iter().any(|bits| bits != "3.00 bits"));
 }
 
 #[test]

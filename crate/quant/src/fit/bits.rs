@@ -178,6 +178,9 @@ pub trait ChooseBits: std::fmt::Debug + Sync {
 
     /// True if the choice depends on [`MatrixStats::error_at`].
     fn needs_errors(&self, budget: &Budget) -> bool;
+
+    /// True if all matrices are to get the same, whatever each of them loses.
+    fn is_uniform(&self) -> bool;
 }
 
 /// The same number of planes everywhere; what that leaves over goes to the matrices that gain most by one more.
@@ -221,6 +224,10 @@ impl ChooseBits for Uniform {
     fn needs_errors(&self, budget: &Budget) -> bool {
         !matches!(budget, Budget::BitsPerWeight(bits) if bits.fract() == 0.0)
     }
+
+    fn is_uniform(&self) -> bool {
+        true
+    }
 }
 
 impl ChooseBits for Greedy {
@@ -244,6 +251,10 @@ impl ChooseBits for Greedy {
 
     fn needs_errors(&self, _: &Budget) -> bool {
         true
+    }
+
+    fn is_uniform(&self) -> bool {
+        false
     }
 }
 

@@ -17,6 +17,10 @@ use super::problem::Problem;
 /// Weights that stand for all of a matrix while the steps are sought.
 const SAMPLE: usize = 1 << 16;
 
+/// The furthest that levels are apart, in deviations: none is zero, so that nothing is saved by more, and those beside zero lose least
+/// so.
+const COARSEST: f64 = 1.6;
+
 /// Even levels of every column.
 pub(super) struct Even {
     /// In the order in which columns are fitted.
@@ -57,9 +61,9 @@ impl Even {
             let middle = (fine * coarse).sqrt();
             if held(problem, &each, middle) > bits { fine = middle } else { coarse = middle }
         }
-        let half = |pivot: f64| problem.grid.nearest(0.5 * coarse * pivot);
-        let scales = each.iter().map(|&(pivot, _)| doubled(planes, half(pivot))).collect();
-        let drawn = each.iter().map(|&(pivot, deviation)| drawn(coarse * pivot, deviation)).collect();
+        let half = |step: f64| problem.grid.nearest(0.5 * step);
+        let scales = each.iter().map(|&own| doubled(planes, half(step(coarse, own)))).collect();
+        let drawn = each.iter().map(|&own| drawn(step(coarse, own), own.1)).collect();
         Ok(Even { scales, drawn })
     }
 
@@ -79,14 +83,19 @@ impl Even {
     }
 }
 
-/// Bits a weight of even levels `step` times the pivots apart.
-fn held(problem: &Problem, each: &[(f64, f64)], step: f64) -> f64 {
+/// How far apart a column's levels are, `times` its pivot, given that and the deviation of its numbers.
+fn step(times: f64, (pivot, deviation): (f64, f64)) -> f64 {
+    (times * pivot).min(COARSEST * deviation)
+}
+
+/// Bits a weight of even levels `times` the pivots apart.
+fn held(problem: &Problem, each: &[(f64, f64)], times: f64) -> f64 {
     let taken = (SAMPLE / problem.rows).clamp(1, problem.columns);
     let most = (1i32 << problem.planes) - 1;
     let mut seen = [0u32; 1 << MOST_PLANES];
     for k in (0..taken).map(|i| i * problem.columns / taken) {
-        let (pivot, deviation) = each[k];
-        let factor = f64::from(drawn(step * pivot, deviation)) / (step * pivot);
+        let step = step(times, each[k]);
+        let factor = if step > 0.0 { f64::from(drawn(step, each[k].1)) / step } else { 0.0 };
         for &value in problem.target_column(k) {
             let level = (f64::from(value) * factor).floor() as i32 + (most + 1) / 2;
             seen[level.clamp(0, most) as usize] += 1;

@@ -23,7 +23,8 @@ impl Work<'_> {
         if options.is_even {
             return self.choose_evenly(&blocks, &tables);
         }
-        let fixed = options.table_planes.or(if sensitivity.is_none() { Some(TABLE_PLANES) } else { None });
+        let is_compared = sensitivity.is_some() && !options.choose.is_uniform();
+        let fixed = options.table_planes.or(if is_compared { None } else { Some(TABLE_PLANES) });
         let mut budget = options.budget.clone();
         match (&budget, fixed) {
             (Budget::BitsPerWeight(_), _) => (),

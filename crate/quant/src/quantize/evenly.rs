@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use nomul::{Result, bail, weights::MatrixId};
 
-use super::{START, START_TABLE_PLANES, Work};
+use super::{START, START_TABLE_PLANES, TABLE_PLANES, Work};
 use crate::{
     fit::{
         MOST_PLANES,
@@ -18,8 +18,8 @@ use crate::{
 /// How much more of a normal number's energy even levels lose than what is possible with as many bits (Gish and Pierce, 1968).
 const OVER: f64 = std::f64::consts::PI * std::f64::consts::E / 6.0;
 
-/// Bits that are worth while: with fewer a matrix is as good as gone, and more cannot be told from it.
-const BITS: RangeInclusive<f64> = 0.5..=7.0;
+/// Bits that are worth while: levels hold no fewer, and more cannot be told from the matrix.
+const BITS: RangeInclusive<f64> = 1.3..=7.0;
 
 /// Planes that even levels take beyond their bits, so that they reach as far as the weights.
 const BEYOND: f64 = 0.95;
@@ -32,9 +32,14 @@ impl Work<'_> {
         if blocks.iter().any(|stats| stats.sensitivity.is_none()) {
             bail!(Input, "even levels: nothing was measured that would say how much each matrix matters");
         }
-        let all = |stats: &MatrixStats, worth: f64| options.table_planes.unwrap_or_else(|| table_planes(stats, worth));
+        let measured = |stats: &MatrixStats, worth: f64| match options.choose.is_uniform() {
+            true => TABLE_PLANES,
+            false => table_planes(stats, worth),
+        };
+        let all = |stats: &MatrixStats, worth: f64| options.table_planes.unwrap_or_else(|| measured(stats, worth));
         let others = |worth: f64| tables.iter().map(|table| table.bytes(all(table, worth)) as f64).sum();
-        let (bits, worth) = share_out(blocks, &options.budget, &others)?;
+        let cost = |stats: &MatrixStats| if options.choose.is_uniform() { 1.0 } else { weight_cost(stats) };
+        let (bits, worth) = share_out(blocks, &options.budget, &cost, &others)?;
         let total = |bits: &[f64]| blocks.iter().zip(bits).map(|(stats, bits)| weights(stats) * bits).sum::<f64>();
         let average = total(&bits) / total(&vec![1.0; bits.len()]);
         let fewer = options.start.map_or(START, |start| (average - start).max(0.0));
@@ -55,7 +60,7 @@ impl Work<'_> {
             let start = options.start_table_planes.unwrap_or_else(|| match options.table_planes {
                 Some(_) => START_TABLE_PLANES,
                 // Bits that are worth as much as those of the blocks.
-                None => table_planes(stats, worth * 4f64.powf(fewer)),
+                None => measured(stats, worth * 4f64.powf(fewer)),
             });
             let start = start.clamp(2.min(planes), planes);
             let (saved, expected, reason) =
@@ -92,15 +97,24 @@ fn planes(bits: f64) -> usize {
     ((bits + BEYOND).ceil() as usize).clamp(2, MOST_PLANES)
 }
 
+/// What losing all would cost each weight of a matrix, by the share that small losses cost.
+fn weight_cost(matrix: &MatrixStats) -> f64 {
+    matrix.cost_evenly(1.0) / weights(matrix)
+}
+
 /// Bits for each matrix, and what the last of them saves a weight. A budget of bits counts those that planes are coded in, one of
-/// bytes everything: `others` says what tables take where a bit of a weight saves so much.
+/// bytes everything: `others` says what tables take where a bit of a weight saves so much. `cost`: what losing all would cost each
+/// weight of a matrix ([`weight_cost`], or as much everywhere).
 ///
 /// Errors: [`nomul::Code::Input`] for a budget that cannot be met; it names the nearest that can.
-fn share_out(matrices: &[MatrixStats], budget: &Budget, others: &dyn Fn(f64) -> f64) -> Result<(Vec<f64>, f64)> {
+fn share_out(
+    matrices: &[MatrixStats],
+    budget: &Budget,
+    cost: &dyn Fn(&MatrixStats) -> f64,
+    others: &dyn Fn(f64) -> f64,
+) -> Result<(Vec<f64>, f64)> {
     // What one bit more for a weight saves where its error costs so much.
     let worth = |error: f64| 2.0 * std::f64::consts::LN_2 * error;
-    // What losing all would cost each weight of a matrix, by the share that small losses cost.
-    let cost = |matrix: &MatrixStats| matrix.cost_evenly(1.0) / weights(matrix);
     // `error`: what a weight's error is to cost.
     let bits = |matrix: &MatrixStats, error: f64| {
         (0.5 * (OVER * cost(matrix) / error).log2()).clamp(*BITS.start(), *BITS.end())
@@ -166,7 +180,7 @@ mod tests {
     #[test]
     fn a_bit_is_worth_the_same_everywhere() {
         let matrices = [stats(64, 1.0), stats(128, 1.0), stats(64, 16.0)];
-        let (bits, _) = share_out(&matrices, &Budget::BitsPerWeight(3.0), &|_| 0.0).unwrap();
+        let (bits, _) = share_out(&matrices, &Budget::BitsPerWeight(3.0), &weight_cost, &|_| 0.0).unwrap();
         // Twice the weights for as much: half a bit less. Sixteen times as much: two bits more.
         assert!((bits[0] - bits[1] - 0.5).abs() < 1e-6 && (bits[2] - bits[0] - 2.0).abs() < 1e-6, "{bits:?}");
         let average = (bits[0] + 2.0 * bits[1] + bits[2]) / 4.0;
@@ -176,7 +190,7 @@ mod tests {
     #[test]
     fn bytes_count_scales_and_tables() {
         let matrices = [stats(64, 1.0), stats(128, 2.0)];
-        let (bits, _) = share_out(&matrices, &Budget::Bytes(8000), &|_| 1000.0).unwrap();
+        let (bits, _) = share_out(&matrices, &Budget::Bytes(8000), &weight_cost, &|_| 1000.0).unwrap();
         let coded = 64.0 * (64.0 * bits[0] + 128.0 * bits[1]) / 8.0;
         let scales = 2.0 * (4.0 * 64.0 + 64.0 + 128.0);
         assert!((coded + scales + 1000.0 - 8000.0).abs() < 1.0, "{coded}");
@@ -185,11 +199,11 @@ mod tests {
     #[test]
     fn impossible_budgets_name_the_nearest() {
         let matrices = [stats(64, 1.0)];
-        let refused = |budget| share_out(&matrices, &budget, &|_| 100.0).unwrap_err();
+        let refused = |budget| share_out(&matrices, &budget, &weight_cost, &|_| 100.0).unwrap_err();
         assert_eq!(refused(Budget::BitsPerWeight(9.0)).code, Code::Input);
         assert!(refused(Budget::BitsPerWeight(9.0)).message.ends_with("the nearest that can is 7"));
-        assert!(refused(Budget::BitsPerWeight(0.1)).message.ends_with("the nearest that can is 0.5"));
-        let least = 64 * 64 / 16 + 2 * (128 + 64) + 100;
+        assert!(refused(Budget::BitsPerWeight(0.1)).message.ends_with("the nearest that can is 1.3"));
+        let least = (64.0 * 64.0 * 1.3 / 8.0f64).ceil() as u64 + 2 * (128 + 64) + 100;
         assert!(refused(Budget::Bytes(9)).message.ends_with(&format!("the nearest that can is {least}")));
         let milliseconds = Budget::Milliseconds { most: 1.0, signs_per_millisecond: 1.0 };
         assert_eq!(refused(milliseconds).code, Code::Input);
