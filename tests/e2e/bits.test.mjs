@@ -1,9 +1,13 @@
 // The pictures of the bits: what they show is what the model folder says; by mouse, by keyboard and by ear.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { run } from "../../pkg-scripts/shared/command.mjs";
 import { command } from "../../pkg-scripts/shared/engines.mjs";
+import { nomul } from "../../pkg-scripts/shared/folders.mjs";
 import { complete, modelFolder, open, ready, say, serveSite, startBrowser, TINY, violations } from "./support/page.mjs";
 
 const VIEWPORT = { width: 1280, height: 860 };
@@ -193,48 +197,67 @@ describe("another budget", () => {
   });
 });
 
-describe("why a matrix has its bits", () => {
-  let page, quiet, close;
-  const NAME = "model.layers.1.mlp.down_proj";
-  before(async () => {
-    ({ page, quiet, close } = await open(browser, `${tiny.url}?model=/model/`, { viewport: VIEWPORT }));
-    await complete(page);
-    await page.locator(`td[data-name="${NAME}"]`).focus();
-  });
-  after(() => close?.());
+/** The tiny model of the golden files, and the same checkpoint on even levels. */
+const SPACINGS = {
+  free: async () => TINY,
+  even: async () => {
+    const made = join(await mkdtemp(join(tmpdir(), "nomul-even-")), "model");
+    const words = ["--spacing", "even", "--windows", "8", "--window", "64"];
+    await run(nomul, ["quantize", join(TINY, "..", "checkpoints", "llama"), "-o", made, ...words]);
+    return made;
+  },
+};
 
-  test("errors are those that the folder holds, the others are called predictions", async () => {
-    const { quantization_config } = JSON.parse(await readFile(`${TINY}/config.json`, "utf8"));
-    const { prefixes, errors } = quantization_config.matrices[NAME];
-    const why = page.getByRole("region", { name: "Why these bits" });
-    await why.getByText("As a table").click();
-    const rows = await why
-      .locator("tbody tr")
-      .evaluateAll((all) => all.map(({ cells }) => [...cells].map((c) => c.textContent)));
-    assert.equal(rows.length, 8);
-    for (const [planes, error, , how] of rows) {
-      const at = prefixes.indexOf(Number(planes));
-      assert.equal(how, at < 0 ? "predicted" : "measured");
-      if (at >= 0) assert.equal(Number.parseFloat(error), Number((errors[at] * 100).toFixed(2)), planes);
-    }
-  });
-
-  test("its signs are drawn, a picture a plane", async () => {
-    const why = page.getByRole("region", { name: "Why these bits" });
-    const pictures = why.getByRole("img", { name: /^Signs of plane/ });
-    await pictures.first().waitFor();
-    const { quantization_config } = JSON.parse(await readFile(`${TINY}/config.json`, "utf8"));
-    assert.equal(await pictures.count(), quantization_config.matrices[NAME].prefixes.at(-1));
-    // About half of the signs are plus.
-    const share = await pictures.first().evaluate((canvas) => {
-      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      return data.filter((_, at) => at % 4 === 3).reduce((sum, alpha) => sum + alpha / 255, 0) / (data.length / 4);
+for (const [spacing, make] of Object.entries(SPACINGS)) {
+  describe(`why a matrix has its bits, levels being ${spacing}`, () => {
+    let page, quiet, close, model, own;
+    const NAME = "model.layers.1.mlp.down_proj";
+    before(async () => {
+      model = await make();
+      own = await serveSite(model);
+      ({ page, quiet, close } = await open(browser, `${own.url}?model=/model/`, { viewport: VIEWPORT }));
+      await complete(page);
+      await page.locator(`td[data-name="${NAME}"]`).focus();
     });
-    assert.ok(share > 0.4 && share < 0.6, `${share}`);
-    assert.deepEqual(await violations(page), []);
-    quiet();
+    after(async () => {
+      await close?.();
+      await own?.close();
+      if (model !== TINY) await rm(join(model, ".."), { recursive: true, force: true });
+    });
+
+    test("errors are those that the folder holds, the others are called predictions", async () => {
+      const { quantization_config } = JSON.parse(await readFile(`${model}/config.json`, "utf8"));
+      const { prefixes, errors } = quantization_config.matrices[NAME];
+      const why = page.getByRole("region", { name: "Why these bits" });
+      await why.getByText("As a table").click();
+      const rows = await why
+        .locator("tbody tr")
+        .evaluateAll((all) => all.map(({ cells }) => [...cells].map((c) => c.textContent)));
+      assert.equal(rows.length, 8);
+      for (const [planes, error, , how] of rows) {
+        const at = prefixes.indexOf(Number(planes));
+        assert.equal(how, at < 0 ? "predicted" : "measured");
+        if (at >= 0) assert.equal(Number.parseFloat(error), Number((errors[at] * 100).toFixed(2)), planes);
+      }
+    });
+
+    test("its signs are drawn, a picture a plane", async () => {
+      const why = page.getByRole("region", { name: "Why these bits" });
+      const pictures = why.getByRole("img", { name: /^Signs of plane/ });
+      await pictures.first().waitFor();
+      const { quantization_config } = JSON.parse(await readFile(`${model}/config.json`, "utf8"));
+      assert.equal(await pictures.count(), quantization_config.matrices[NAME].prefixes.at(-1));
+      // About half of the signs are plus.
+      const share = await pictures.first().evaluate((canvas) => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return data.filter((_, at) => at % 4 === 3).reduce((sum, alpha) => sum + alpha / 255, 0) / (data.length / 4);
+      });
+      assert.ok(share > 0.4 && share < 0.6, `${share}`);
+      assert.deepEqual(await violations(page), []);
+      quiet();
+    });
   });
-});
+}
 
 test("a copied address brings back what was chosen", async () => {
   const { page, quiet, close } = await open(browser, `${tiny.url}?model=/model/`, { viewport: VIEWPORT });

@@ -1,7 +1,10 @@
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use super::*;
-use crate::{Code, plane::pack};
+use crate::{
+    Code,
+    plane::{is_positive, pack},
+};
 
 /// Numbers without a pattern, 0..1.
 fn noise(seed: usize) -> f32 {
@@ -117,4 +120,40 @@ fn damage_is_told_or_stays_within_the_planes() {
     let most = part.most_of_strand(2);
     let message = format!("part 0 has a strand of {} bytes, where {most} are possible", u32::MAX);
     assert_eq!(read(&length).unwrap_err().message, message);
+}
+
+/// What the page's decoder (web/app/panels/why/coded.ts) is held to, which reads the first 64 rows: a matrix of 72 rows in two
+/// levels, its signs as they were before.
+#[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug)]
+struct Golden {
+    rows: usize,
+    columns: usize,
+    /// Planes up to which each level goes, and its bytes in hexadecimal digits.
+    levels: Vec<(usize, String)>,
+    /// Of each plane + and -, row after row.
+    planes: Vec<String>,
+}
+
+fn golden() -> Golden {
+    let (rows, columns) = (72, 20);
+    let (planes, _) = bells((rows, columns), 5, 0.3);
+    let level = |from: usize, to: usize| {
+        let bytes = encode(Part { rows, columns, from, to }, &planes);
+        (to, bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    };
+    let sign = |plane: &[u8], at| if is_positive(plane, columns, at / columns, at % columns) { '+' } else { '-' };
+    let signs = |plane: &Vec<u8>| (0..rows * columns).map(|at| sign(plane, at)).collect();
+    Golden { rows, columns, levels: vec![level(0, 2), level(2, 5)], planes: planes.iter().map(signs).collect() }
+}
+
+#[test]
+fn the_coded_form_is_what_the_page_reads() {
+    let kept: Golden = serde_json::from_str(include_str!("../../../../../tests/golden/coded.json")).unwrap();
+    assert_eq!(golden(), kept, "tests/golden/coded.mjs makes it anew");
+}
+
+#[test]
+#[ignore = "prints what tests/golden/coded.mjs writes"]
+fn print_golden() {
+    std::println!("{}", serde_json::to_string(&golden()).unwrap());
 }
