@@ -23,7 +23,7 @@ use crate::{
     checkpoint::Checkpoint,
     dense::Dense,
     fit::FittedMatrix,
-    gradient::{Block, Head, Loss, product_of_gradients},
+    gradient::{Block, Head, Loss, Trace, product_of_gradients},
     journal::Journal,
     rotate::Rotation,
 };
@@ -155,8 +155,7 @@ impl Tuning<'_> {
         }
         let judge = |weights: &Dense| -> Result<f64> {
             let each = teacher.judges().map(|piece| {
-                let end =
-                    through(config, weights, 0, weights.embed(teacher.piece(piece).tokens)).pop().unwrap_or_default();
+                let end = through(config, weights, weights.embed(teacher.piece(piece).tokens));
                 let (head, stream) = (&teacher.head(), teacher.stream(piece));
                 Head::new(config, weights).backward(&end, &Loss::Towards { head, stream }).loss
             });
@@ -191,20 +190,16 @@ impl Tuning<'_> {
     }
 }
 
-/// The streams of a window before block `first` and those that follow, and after the last, given the first of them.
-fn through(config: &ModelConfig, weights: &Dense, first: usize, stream: Vec<f32>) -> Vec<Vec<f32>> {
+/// What a window's stream becomes after the last block.
+fn through(config: &ModelConfig, weights: &Dense, stream: Vec<f32>) -> Vec<f32> {
     let tokens = stream.len() / config.hidden_size;
-    let mut streams = vec![stream];
-    for layer in first..config.num_hidden_layers {
-        let next = Block::new(config, weights, layer, tokens).forward(streams[layer - first].clone()).out;
-        streams.push(next);
-    }
-    streams
+    (0..config.num_hidden_layers)
+        .fold(stream, |stream, layer| Block::new(config, weights, layer, tokens).forward(stream).out)
 }
 
 /// One piece from the given stream before block `first` to the end and back. `tune` is given, for each matrix of these blocks,
 /// the slopes of the mean loss and the weights, both (rows, columns), and gives new weights where there are. The mean loss before
-/// that.
+/// that. Memory: what each of the blocks makes of the piece, which for SmolLM2 is 18 MB.
 fn step_through(
     weights: &mut Dense,
     (first, stream): (usize, Vec<f32>),
@@ -213,19 +208,25 @@ fn step_through(
 ) -> f64 {
     let config = teacher.config();
     let tokens = stream.len() / config.hidden_size;
-    let mut streams = through(config, weights, first, stream);
-    let end = streams.pop().unwrap_or_default();
+    let mut end = stream;
+    let traces: Vec<Trace> = (first..config.num_hidden_layers)
+        .map(|layer| {
+            let mut trace = Block::new(config, weights, layer, tokens).forward(std::mem::take(&mut end));
+            end = std::mem::take(&mut trace.out);
+            trace
+        })
+        .collect();
     let aim = Loss::Towards { head: &teacher.head(), stream: teacher.stream(piece) };
     let judged = Head::new(config, weights).backward(&end, &aim);
     let mut gradient = judged.gradient;
     gradient.iter_mut().for_each(|g| *g /= tokens as f32);
-    for layer in (first..config.num_hidden_layers).rev() {
+    for (layer, trace) in (first..config.num_hidden_layers).zip(traces).rev() {
         let mut slopes: Vec<(MatrixId, Vec<f32>)> = Vec::new();
         let block = Block::new(config, weights, layer, tokens);
-        let trace = block.forward(streams.pop().unwrap_or_default());
         gradient = block.backward(&trace, gradient, &mut |kind, x, g| {
             slopes.push((MatrixId { layer, kind }, product_of_gradients(g, x, kind.shape(config).1)));
         });
+        drop(trace);
         for (id, slopes) in slopes {
             if let Some(fresh) = tune(id, &slopes, weights.matrix(id)) {
                 weights.insert(id, fresh);

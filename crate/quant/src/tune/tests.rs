@@ -5,12 +5,13 @@ use nomul::{
     weights::{Kind, MatrixId},
 };
 
-use super::{Piece, Rest, Teacher, Tuned, Tuning, pieces, scales::Scales, step_through, through};
+use super::{Piece, Rest, Teacher, Tuned, Tuning, pieces, scales::Scales, step_through};
 use crate::{
     calibrate::Calibration,
     checkpoint::Checkpoint,
     dense::Dense,
     fit::{FitPlanes, FittedMatrix, Gptq, Hessian, Levels, Metric},
+    gradient::Block,
     rotate::Rotation,
 };
 
@@ -131,7 +132,7 @@ fn slopes_equal_differences() {
         None
     });
     // From a block on it is the same, given the stream before it.
-    let second = through(&model.config, &weights, 0, start.clone()).swap_remove(1);
+    let second = Block::new(&model.config, &weights, 0, teacher.piece(0).tokens.len()).forward(start.clone()).out;
     step_through(&mut weights, (1, second), (&teacher, 0), |id, slopes, _| {
         assert!(id.layer >= 1 && slopes == &found[&id][..], "{id:?}");
         None
