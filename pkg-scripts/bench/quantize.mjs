@@ -12,6 +12,9 @@ import { nomul } from "../shared/folders.mjs";
 import { peakMemory } from "../shared/memory.mjs";
 import { rounded } from "../shared/statistics.mjs";
 
+/** What is handed on to nomul quantize as it is. */
+const SETTINGS = ["spacing", "allocation", "table-planes", "effort", "adapt", "tuning", "calibration"];
+
 /** Runs a program to its end; what its last line says, seconds, and the most memory that it took (null where the system does not tell). */
 function watched(program, words) {
   return new Promise((done, failed) => {
@@ -68,7 +71,7 @@ async function fullPrecision(checkpoint, asked) {
   return JSON.parse(text.trimEnd().split("\n").at(-1)).perplexity;
 }
 
-async function run({ from, bits = "default", effort, calibration, adapt, tuning, whole, text, windows = "12" }) {
+async function run({ from, bits = "default", whole, calibration, text, windows = "12", ...settings }) {
   if (!/^[1-9]\d*$/.test(windows)) throw new Failure("--windows has to be a number over 0");
   const checkpoint = from ? fromUser(from) : await defaultCheckpoint();
   const asked = text ? ["--text", fromUser(text), "--windows", windows] : null;
@@ -81,10 +84,10 @@ async function run({ from, bits = "default", effort, calibration, adapt, tuning,
       const made = join(folder, each);
       const budget = each === "default" ? [] : ["--bits", each];
       // As many planes at the start as in the end: one set of scales, fitted for nothing else.
-      if (whole) budget.push("--start-bits", "8");
-      const given = { effort, adapt, tuning, calibration: calibration && fromUser(calibration) };
-      const settings = Object.entries(given).flatMap(([name, value]) => (value ? [`--${name}`, value] : []));
-      const words = ["quantize", checkpoint, "-o", made, "--json", ...budget, ...settings];
+      if (whole) budget.push("--start-bits", "8", "--start-table-planes", "8");
+      const given = { ...settings, calibration: calibration && fromUser(calibration) };
+      const asIs = SETTINGS.flatMap((name) => (given[name] === undefined ? [] : [`--${name}`, given[name]]));
+      const words = ["quantize", checkpoint, "-o", made, "--json", ...budget, ...asIs];
       const [report, taken] = await watched(nomul, words);
       const { matrices } = await command("native", "inspect", made, []);
       const of = asked ? await curve(made, full_precision, asked) : [];
@@ -102,7 +105,8 @@ async function run({ from, bits = "default", effort, calibration, adapt, tuning,
 }
 
 const help = `
-usage: npm run bench -- quantize [--from CHECKPOINT] [--bits LIST] [--effort NAME] [--adapt N] [--tuning N]
+usage: npm run bench -- quantize [--from CHECKPOINT] [--bits LIST] [--spacing WORD] [--allocation WORD]
+                                 [--table-planes N] [--effort NAME] [--adapt N] [--tuning N]
                                  [--calibration FILE] [--whole] [--text FILE [--windows N]]
                                  [--record] [--json]
 
@@ -111,9 +115,10 @@ lose (Kendall's tau); with a text, also the perplexity of
 what it makes, whole and with the levels that arrive first, over that of the checkpoint.
 
   --from CHECKPOINT   a GGUF file or a folder (default: the checkpoint of the default model)
-  --bits LIST         planes a weight, separated by commas, or "default", the command's own (default: default)
-  --effort NAME, --adapt N, --tuning N, --calibration FILE
-                      as in nomul quantize, whose defaults hold where they are left out
+  --bits LIST         planes a weight (with --spacing even bits as they are coded), separated by commas, or "default",
+                      the command's own (default: default)
+  --spacing free|even, --allocation measured|uniform, --table-planes N, --effort NAME, --adapt N, --tuning N,
+  --calibration FILE  as in nomul quantize, whose defaults hold where they are left out
   --whole             no first level of fewer planes: all come at once, and are fitted for that alone
   --text FILE         what perplexity is measured on, e.g. the test text of WikiText-2 (default: it is not measured)
   --windows N         windows of 1,024 tokens of it (default: 12)
@@ -127,10 +132,7 @@ export const benchmark = {
   options: {
     from: string,
     bits: string,
-    effort: string,
-    adapt: string,
-    tuning: string,
-    calibration: string,
+    ...Object.fromEntries(SETTINGS.map((name) => [name, string])),
     whole: { type: "boolean" },
     text: string,
     windows: string,
