@@ -143,6 +143,19 @@ fn even_levels_lose_less_for_the_bits_that_they_are_coded_in() {
 }
 
 #[test]
+fn fewer_bits_than_even_levels_hold_leave_them_among_the_weights() {
+    let (rows, columns) = (256, 64);
+    let weights = matrix(35, rows, columns);
+    for (planes, bits) in [(2, 0.5), (2, 1.3), (3, 1.3)] {
+        let levels = Levels { prefixes: &[planes], bits: Some(bits) };
+        let metric = Hessian::identity(columns).unwrap();
+        let fitted = Gptq::default().fit(&weights, (rows, columns), Metric::of(&metric), levels, &|_| ()).unwrap();
+        // What one sign loses, and a little more.
+        assert!(fitted.error() < 0.4, "{planes} planes, {bits} bits: {}", fitted.error());
+    }
+}
+
+#[test]
 fn the_first_of_even_planes_are_even_too() {
     let (rows, columns) = (192, 64);
     let weights = matrix(33, rows, columns);
