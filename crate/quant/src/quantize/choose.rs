@@ -2,11 +2,7 @@
 
 use std::collections::HashMap;
 
-use nomul::{
-    Result, bail,
-    kernel::MAX_PLANES,
-    weights::{Kind, MatrixId},
-};
+use nomul::{Result, bail, kernel::MAX_PLANES, weights::MatrixId};
 
 use super::{START, START_TABLE_PLANES, TABLE_PLANES, Work};
 use crate::{
@@ -102,9 +98,7 @@ impl Work<'_> {
             false => s.outputs(id).map(|outputs| &outputs.expected),
         });
         let (error_at, sensitivity) = match expected {
-            Some(expected) => {
-                (expected.error_at, Some(expected.energy * if self.options.is_even { felt(id.kind) } else { 1.0 }))
-            }
+            Some(expected) => (expected.error_at, Some(expected.energy)),
             None if !id.kind.is_table() && self.options.choose.needs_errors(&self.options.budget) => {
                 self.tell(format!("looking at {}", id.name(self.config.architecture)), self.measuring());
                 (predict(&self.rotation.matrix(self.checkpoint, id)?, rows, columns), None)
@@ -125,18 +119,4 @@ fn as_worthy(stats: &MatrixStats, others: &[MatrixStats], chosen: &[Choice]) -> 
         others.iter().zip(chosen).map(|(other, choice)| worth(other, choice.planes)).fold(f64::INFINITY, f64::min);
     let planes = (2..=MAX_PLANES).take_while(|&planes| worth(stats, planes) >= last).last().unwrap_or(1);
     Choice { planes, reason: stats.reason(planes) }
-}
-
-/// How much of what gradients foretell of a matrix's errors is felt: what SmolLM2 loses on even levels of 3 bits, one kind of matrix
-/// at a time. What moves the keys of all tokens alike, for one, changes no probability.
-fn felt(kind: Kind) -> f64 {
-    match kind {
-        Kind::Query | Kind::Key => 0.29,
-        Kind::Value => 0.6,
-        Kind::Output => 1.13,
-        Kind::Gate => 0.89,
-        Kind::Up => 0.67,
-        Kind::Down => 0.87,
-        _ => 1.0,
-    }
 }
