@@ -114,7 +114,7 @@ enum Effort {
     /// Minutes: 64 windows of the calibration text, 8 of them to measure how much each matrix matters, 4 steps for each block that
     /// adapt and 12 that tune (for an encoder 512 lines, none measured)
     Default,
-    /// Under an hour: 128 windows, 16 of them measured, 8 steps for each block that adapt and 60 that tune (for an encoder 1024 lines)
+    /// Longer: 128 windows, 16 of them measured, 8 steps for each block that adapt and 60 that tune (for an encoder 1024 lines)
     Best,
 }
 
